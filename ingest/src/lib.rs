@@ -1,0 +1,8 @@
+//! weir's ingest: packets and kernel events come in, rows of [`weir_storage`] go out.
+//!
+//! Everything between a source and the rows is pure: no I/O, no clock, bounded memory, no panic on any input. It
+//! knows nothing of SQL or files.
+
+pub mod packet;
+pub mod sink;
+pub mod tcp;

@@ -1,0 +1,57 @@
+//! TCP payload in order: what one side of a connection sent, as [`Chunk`]s.
+
+/// A run of the bytes that one side sent, in sequence order without overlap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chunk<'a> {
+    /// Captured bytes.
+    Data(&'a [u8]),
+    /// Bytes that passed and whose content is unknown.
+    Gap {
+        /// How many; exact, by sequence numbers.
+        bytes: u64,
+        /// Why.
+        cause: GapCause,
+    },
+}
+
+/// Why the content of some bytes is unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GapCause {
+    /// Left out on purpose: only a prefix of a packet was captured. No loss.
+    NotCopied,
+    /// The packet that held them never arrived from the source. A loss.
+    Missing,
+}
+
+/// One end of a connection, by who opened it (as far as that is known).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// The end that opened the connection (or was seen first).
+    Initiator,
+    /// The other end.
+    Responder,
+}
+
+impl Side {
+    /// The other end.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Initiator => Self::Responder,
+            Self::Responder => Self::Initiator,
+        }
+    }
+}
+
+/// How a connection (or one side of it) ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// FIN from this side, everything delivered.
+    Fin,
+    /// RST from either side.
+    Reset,
+    /// The kernel or the tracker gave up waiting.
+    Timeout,
+    /// Capture or file ended, or the connection was evicted; the connection may go on.
+    Unknown,
+}

@@ -1,0 +1,1 @@
+//! weir's query engine: SQL over the window and the files

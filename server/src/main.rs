@@ -1,0 +1,2 @@
+//! the weir binary
+fn main() {}

@@ -1,0 +1,246 @@
+//! The tables, each declared once.
+//!
+//! A new table is a new block here: its row type, its builder, its Arrow schema, its directory and what
+//! `GET /api/v1/tables` says all come from it. Names follow OpenTelemetry, Hubble and Pixie; times are microseconds
+//! UTC, durations nanoseconds of the kernel's clock (suffix `_ns`), sizes bytes; unknown is NULL, never "" or 0.
+
+use std::sync::{Arc, LazyLock};
+
+use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::datatypes::SchemaRef;
+
+use crate::table::column::{
+    Bool, Bytes, Column, DnsAnswers, Int64, Ip, OptionalTime, Text, TextList, TextMap, Time,
+    UInt16, UniqueText, Word,
+};
+use crate::table::{
+    ColumnDef, ColumnGroup, IdentityColumns, NodeColumns, TableBuilder, TableDef, tables,
+};
+
+tables! {
+    /// One row an HTTP/1.x request, with its response where one was seen. Its `time` is that of the request's first byte.
+    HttpEvent(HttpEventBuilder) = "http_events", identity: IdentityColumns {
+        /// From the first byte of the request to the last byte of the response.
+        latency_ns: Int64("ns"),
+        /// From the first byte of the request to the first byte of the response (the final one, not a 1xx).
+        ttfb_ns: Int64("ns"),
+        /// Which end this machine's process is: client or server; NULL for imported traffic.
+        role: Word,
+        /// The connection; unique on its node. Joins with flows.
+        conn_id: Int64,
+        /// Address of the client.
+        client_ip: Ip,
+        /// Port of the client.
+        client_port: UInt16,
+        /// Address of the server.
+        server_ip: Ip,
+        /// Port of the server.
+        server_port: UInt16,
+        /// Whether the request travelled inside TLS.
+        tls: Bool,
+        /// Version of the request: 0.9, 1.0 or 1.1.
+        version: Word,
+        /// Request method.
+        method: Text,
+        /// Host and port the request was for, from an absolute target or else the Host header.
+        host: Text,
+        /// Path of the request target, without the query.
+        path: UniqueText,
+        /// Query of the request target, without the question mark; values of parameters are redacted.
+        query: UniqueText,
+        /// The path with its variable parts (numbers, ids, hashes) replaced by {id} and the like.
+        route: Text,
+        /// Status code of the final response.
+        status: UInt16,
+        /// Request headers: names in lower case, repeated ones joined by a comma, secrets redacted.
+        req_headers: TextMap,
+        /// Response headers: names in lower case, repeated ones joined by a comma, secrets redacted.
+        resp_headers: TextMap,
+        /// True size of the request body; see req_body_framing.
+        req_body_bytes: Int64("bytes"),
+        /// True size of the response body; see resp_body_framing.
+        resp_body_bytes: Int64("bytes"),
+        /// How the request body's size is known: none, content_length, chunked (decoded size), chunked_wire (size on the wire with chunk framing, since its inside was not captured).
+        req_body_framing: Word,
+        /// How the response body's size is known: none, content_length, chunked (decoded size), chunked_wire (size on the wire with chunk framing, since its inside was not captured), close (ended by the end of the connection).
+        resp_body_framing: Word,
+        /// First bytes of the request body; NULL unless body capture is on.
+        req_body: Bytes,
+        /// First bytes of the response body; NULL unless body capture is on.
+        resp_body: Bytes,
+        /// Media type of the response, without parameters.
+        content_type: Text,
+        /// User-Agent of the request.
+        user_agent: Text,
+        /// Trace id from traceparent or B3 headers.
+        trace_id: UniqueText,
+        /// Span id from traceparent or B3 headers.
+        span_id: UniqueText,
+        /// How it ended: ok, no_response (closed before a response), reset (connection reset before the end), timeout (connection timed out), truncated (response ended early or its end was not captured), upgraded (another protocol follows), no_request (a response whose request was not captured), error (not valid HTTP).
+        outcome: Word,
+    }
+
+    /// One row a DNS query, with its response where one was seen. Its `time` is that of the query.
+    DnsEvent(DnsEventBuilder) = "dns_events", identity: IdentityColumns {
+        /// From the query to its response; NULL without response.
+        latency_ns: Int64("ns"),
+        /// Which end this machine's process is: client or server; NULL for imported traffic.
+        role: Word,
+        /// The connection or pair of UDP sockets; unique on its node. Joins with flows.
+        conn_id: Int64,
+        /// Address that asked.
+        client_ip: Ip,
+        /// Port that asked.
+        client_port: UInt16,
+        /// Address of the DNS server.
+        server_ip: Ip,
+        /// Port of the DNS server.
+        server_port: UInt16,
+        /// udp or tcp.
+        transport: Word,
+        /// Identifier in the DNS header.
+        dns_id: Int64,
+        /// Name asked for, lower case, without the final dot; "." for the root.
+        qname: Text,
+        /// Type asked for as the usual word (A, AAAA, MX), TYPE<n> where it has none.
+        qtype: Text,
+        /// Response code as the usual word (NOERROR, NXDOMAIN, SERVFAIL); NULL without response.
+        rcode: Text,
+        /// Records of the answer section.
+        answers: DnsAnswers,
+        /// Addresses in the answer section (A and AAAA).
+        answer_ips: TextList,
+        /// Flags of the response (of the query without one), lower case, separated by spaces: aa tc rd ra ad cd.
+        flags: Text,
+        /// How it ended: ok (answered, whatever the rcode), timeout (no answer in time), no_query (a response whose query was not captured), error (not valid DNS), unanswered (capture ended while waiting).
+        outcome: Word,
+    }
+
+    /// One row a connection and interval, with what passed in that interval: sums over rows are plain SUM. Its `time` is the end of the interval.
+    Flow(FlowBuilder) = "flows", identity: IdentityColumns {
+        /// When the connection opened (or was first seen).
+        start_time: OptionalTime,
+        /// The connection; unique on its node. Joins with http_events and dns_events.
+        conn_id: Int64,
+        /// Which end this machine's process is: client or server; NULL where unknown and for imported traffic.
+        role: Word,
+        /// tcp or udp.
+        protocol: Word,
+        /// Address of the end that opened the connection.
+        src_ip: Ip,
+        /// Port of the end that opened the connection.
+        src_port: UInt16,
+        /// Address of the other end.
+        dst_ip: Ip,
+        /// Port of the other end.
+        dst_port: UInt16,
+        /// Payload bytes from src to dst in this interval, each counted once (no headers, no retransmissions).
+        bytes_sent: Int64("bytes"),
+        /// Payload bytes from dst to src in this interval, each counted once.
+        bytes_received: Int64("bytes"),
+        /// Packets from src to dst in this interval (live: wire segments as the kernel counts them; import: captured packets).
+        packets_sent: Int64,
+        /// Packets from dst to src in this interval.
+        packets_received: Int64,
+        /// TCP segments retransmitted in this interval by this machine's process (import: by either end).
+        retransmits: Int64,
+        /// Smoothed round trip time at the end of the interval; NULL where unknown.
+        rtt_ns: Int64("ns"),
+        /// Smallest round trip time seen; NULL where unknown.
+        rtt_min_ns: Int64("ns"),
+        /// From the first SYN to the established connection, where this side saw both.
+        connect_ns: Int64("ns"),
+        /// open (opened in this interval and still open), active (open throughout), closed (ended normally), reset, refused, timeout.
+        state: Word,
+        /// TCP flags seen in this interval, both directions, lower case, separated by spaces; NULL for UDP.
+        tcp_flags: Text,
+        /// Application protocol where it was recognised: http, dns, tls.
+        l7: Word,
+        /// Name that a DNS answer gave the dst address.
+        dst_name: Text,
+    }
+
+    /// The ledger: whatever was not captured, parsed, stored or kept. Its `time` is the end of the interval counted.
+    CaptureLoss(CaptureLossBuilder) = "capture_loss", identity: NodeColumns {
+        /// Where it was lost: kernel, ring, decode, reassembly, http, dns, flow, import, store.
+        stage: Text,
+        /// Why it was lost.
+        reason: Text,
+        /// How many events (packets, segments, messages, rows) were lost.
+        events: Int64,
+        /// How many bytes they held, where known.
+        bytes: Int64("bytes"),
+    }
+
+    /// The eBPF programs of each start of the capture, and what became of them.
+    CaptureProgram(CaptureProgramBuilder) = "capture_programs", identity: NodeColumns {
+        /// Name of the program.
+        program: Text,
+        /// Its type as the kernel names it.
+        program_type: Text,
+        /// Where it attaches.
+        hook: Text,
+        /// attached, refused or not_needed.
+        outcome: Word,
+        /// Why it was refused or not needed.
+        reason: Text,
+        /// What stays empty or unknown without it.
+        costs: Text,
+    }
+}
+
+impl TableId {
+    /// The table of that name.
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|table| table.name() == name)
+    }
+
+    /// The table's Arrow schema.
+    pub fn schema(self) -> SchemaRef {
+        Arc::clone(&self.def().schema)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_column_has_docs_and_a_name_of_its_own() {
+        for table in TableId::ALL {
+            let def = table.def();
+            assert_eq!(def.columns[0].name, "time");
+            let mut names = HashSet::new();
+            for column in &def.columns {
+                assert!(
+                    !column.doc.is_empty(),
+                    "{}.{} has no docs",
+                    def.name,
+                    column.name
+                );
+                assert!(
+                    !column.name.contains('#'),
+                    "{}.{} is a raw identifier",
+                    def.name,
+                    column.name
+                );
+                assert!(
+                    names.insert(column.name),
+                    "{}.{} stands twice",
+                    def.name,
+                    column.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn an_empty_builder_yields_the_declared_schema() {
+        for table in TableId::ALL {
+            let mut builder = table.builder();
+            assert_eq!(builder.finish().schema(), table.schema());
+        }
+    }
+}
