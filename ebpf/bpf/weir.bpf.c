@@ -12,3 +12,10 @@
 #include "iterators.h"
 
 char LICENSE[] SEC("license") = "GPL";
+
+/* Types that only records have are described in the object's BTF through these, for the test that compares layouts. */
+const struct payload_event *layout_of_payload_event __attribute__((unused));
+const struct tcp_event *layout_of_tcp_event __attribute__((unused));
+const struct udp_event *layout_of_udp_event __attribute__((unused));
+const struct release_event *layout_of_release_event __attribute__((unused));
+const struct process_event *layout_of_process_event __attribute__((unused));

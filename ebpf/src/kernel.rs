@@ -94,6 +94,21 @@ impl Kernel {
     ///
     /// Where the cgroups cannot be opened, the maps are refused, or a program without which there is no capture is.
     pub fn load(options: &KernelOptions) -> Result<Self, LoadError> {
+        let kernel = Self::load_what_works(options)?;
+        for ProgramStatus { program, outcome } in &kernel.programs {
+            if let (true, Outcome::Refused(reason)) = (program.required, outcome) {
+                return Err(LoadError::Program {
+                    program: program.name,
+                    hook: program.hook,
+                    reason: reason.clone(),
+                });
+            }
+        }
+        Ok(kernel)
+    }
+
+    /// As [`Self::load`], also where a program is refused without which there is no capture.
+    pub(crate) fn load_what_works(options: &KernelOptions) -> Result<Self, LoadError> {
         let targets = cgroup::targets(&options.cgroups)?;
         let btf = Btf::from_sys_fs().map_err(|error| LoadError::Btf(describe(&error)))?;
         let is_root = cgroup::mount_point()
@@ -134,13 +149,6 @@ impl Kernel {
         for program in PROGRAMS {
             let outcome = match kernel.attach(program, &btf) {
                 Ok(()) => Outcome::Attached,
-                Err(reason) if program.required => {
-                    return Err(LoadError::Program {
-                        program: program.name,
-                        hook: program.hook,
-                        reason,
-                    });
-                }
                 Err(reason) => Outcome::Refused(reason),
             };
             kernel.programs.push(ProgramStatus { program, outcome });
