@@ -5,6 +5,7 @@
 
 pub mod capture_file;
 pub mod decode;
+pub mod dns;
 pub mod packet;
 pub mod sink;
 pub mod tcp;
