@@ -3,6 +3,9 @@
 //! Everything between a source and the rows is pure: no I/O, no clock, bounded memory, no panic on any input. It
 //! knows nothing of SQL or files.
 
+pub mod http;
 pub mod packet;
+pub mod redact;
+pub mod route;
 pub mod sink;
 pub mod tcp;
