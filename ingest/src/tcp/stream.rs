@@ -580,3 +580,6 @@ impl Stream {
 fn held_by(piece: &Piece) -> usize {
     piece.bytes.as_ref().map_or(0, Vec::len)
 }
+
+#[cfg(test)]
+mod tests;
