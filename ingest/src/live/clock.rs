@@ -18,7 +18,10 @@ pub(super) struct Clock {
 impl Clock {
     pub(super) fn new() -> Self {
         let offset = wall_offset();
-        Self { steady_offset: offset, wall_offset: offset }
+        Self {
+            steady_offset: offset,
+            wall_offset: offset,
+        }
     }
 
     /// Now, on the monotonic clock, as the kernel side gives times.
@@ -28,7 +31,9 @@ impl Clock {
 
     /// Steady time of a time of the kernel side.
     pub(super) fn steady(&self, monotonic_ns: u64) -> Nanos {
-        i64::try_from(monotonic_ns).unwrap_or(i64::MAX).saturating_add(self.steady_offset)
+        i64::try_from(monotonic_ns)
+            .unwrap_or(i64::MAX)
+            .saturating_add(self.steady_offset)
     }
 
     /// Looks at the wall clock again.

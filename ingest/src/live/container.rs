@@ -10,7 +10,8 @@ const ID_DIGITS: usize = 64;
 /// innermost one counts: a container may run inside another.
 pub(super) fn container_id(cgroup_path: &str) -> Option<&str> {
     cgroup_path.rsplit('/').find_map(|name| {
-        name.split(|character: char| !character.is_ascii_hexdigit()).find(|digits| digits.len() == ID_DIGITS)
+        name.split(|character: char| !character.is_ascii_hexdigit())
+            .find(|digits| digits.len() == ID_DIGITS)
     })
 }
 
@@ -25,7 +26,9 @@ mod tests {
         for path in [
             format!("/docker/{ID}"),
             format!("/system.slice/docker-{ID}.scope"),
-            format!("/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1234.slice/cri-containerd-{ID}.scope"),
+            format!(
+                "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1234.slice/cri-containerd-{ID}.scope"
+            ),
             format!("/kubepods/besteffort/pod0d1c1b5e-1111-2222-3333-444455556666/{ID}"),
             format!("/machine.slice/libpod-{ID}.scope/container"),
             format!("/kubepods.slice/crio-{ID}.scope"),
@@ -37,7 +40,10 @@ mod tests {
     #[test]
     fn a_path_without_an_id_names_no_container() {
         assert_eq!(container_id("/system.slice/nginx.service"), None);
-        assert_eq!(container_id("/user.slice/user-1000.slice/session-2.scope"), None);
+        assert_eq!(
+            container_id("/user.slice/user-1000.slice/session-2.scope"),
+            None
+        );
         assert_eq!(container_id("/"), None);
     }
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use weir_ebpf::events::{
-    DIRECTION_SENT, Endpoints, IPPROTO_TCP, IPPROTO_UDP, PayloadEvent, ROLE_CLIENT, ROLE_SERVER, TcpEvent, UdpCounters, UdpKey,
+    DIRECTION_SENT, Endpoints, IPPROTO_TCP, IPPROTO_UDP, PayloadEvent, ROLE_CLIENT, ROLE_SERVER,
+    TcpEvent, UdpCounters, UdpKey,
 };
 use weir_storage::Process;
 
@@ -24,7 +25,11 @@ const ECONNREFUSED: u32 = 111;
 const MICROSECOND: i64 = 1_000;
 
 /// The packet of a payload record; `None` for a protocol that the tracker does not follow.
-pub(super) fn packet<'a>(event: &PayloadEvent, payload: &'a [u8], clock: &Clock) -> Option<Packet<'a>> {
+pub(super) fn packet<'a>(
+    event: &PayloadEvent,
+    payload: &'a [u8],
+    clock: &Clock,
+) -> Option<Packet<'a>> {
     let (local, remote) = (event.endpoints.local(), event.endpoints.remote());
     let (direction, source, destination) = if event.direction == DIRECTION_SENT {
         (Direction::Sent, local, remote)
@@ -35,14 +40,22 @@ pub(super) fn packet<'a>(event: &PayloadEvent, payload: &'a [u8], clock: &Clock)
         IPPROTO_TCP => {
             let flags = TcpFlags(event.tcp_flags);
             let ack = flags.contains(TcpFlags::ACK).then_some(event.ack);
-            Transport::Tcp { seq: event.seq, ack, flags }
+            Transport::Tcp {
+                seq: event.seq,
+                ack,
+                flags,
+            }
         }
         IPPROTO_UDP => Transport::Udp,
         _ => return None,
     };
     Some(Packet {
         time: clock.steady(event.time_ns),
-        vantage: Vantage::Socket { netns: event.endpoints.netns, cookie: event.cookie, direction },
+        vantage: Vantage::Socket {
+            netns: event.endpoints.netns,
+            cookie: event.cookie,
+            direction,
+        },
         source,
         destination,
         transport,
@@ -52,7 +65,12 @@ pub(super) fn packet<'a>(event: &PayloadEvent, payload: &'a [u8], clock: &Clock)
 }
 
 fn socket(cookie: u64, endpoints: &Endpoints) -> Socket {
-    Socket { netns: endpoints.netns, cookie, local: endpoints.local(), remote: endpoints.remote() }
+    Socket {
+        netns: endpoints.netns,
+        cookie,
+        local: endpoints.local(),
+        remote: endpoints.remote(),
+    }
 }
 
 fn role(role: u8) -> Option<Role> {
@@ -65,13 +83,23 @@ fn role(role: u8) -> Option<Role> {
 
 fn opening(event: &TcpEvent, clock: &Clock) -> Opening {
     // A connection without a start was found by one of its packets.
-    let start_ns = if event.start_ns == 0 { event.time_ns } else { event.start_ns };
-    let connect_ns = (event.connect_ns != 0).then(|| i64::try_from(event.connect_ns).unwrap_or(i64::MAX));
-    Opening { start_time: clock.steady(start_ns), role: role(event.role), connect_ns }
+    let start_ns = if event.start_ns == 0 {
+        event.time_ns
+    } else {
+        event.start_ns
+    };
+    let connect_ns =
+        (event.connect_ns != 0).then(|| i64::try_from(event.connect_ns).unwrap_or(i64::MAX));
+    Opening {
+        start_time: clock.steady(start_ns),
+        role: role(event.role),
+        connect_ns,
+    }
 }
 
 fn counters(event: &TcpEvent) -> Counters {
-    let nanos = |micros: u32| (micros != 0 && micros != u32::MAX).then(|| i64::from(micros) * MICROSECOND);
+    let nanos =
+        |micros: u32| (micros != 0 && micros != u32::MAX).then(|| i64::from(micros) * MICROSECOND);
     Counters {
         bytes_sent: event.bytes_sent,
         bytes_received: event.bytes_received,
@@ -98,11 +126,19 @@ pub(super) fn opened(event: &TcpEvent, owner: Option<Arc<Process>>, clock: &Cloc
 }
 
 /// A connection was open already when the capture began: the next bytes are somewhere inside its messages.
-pub(super) fn found(event: &TcpEvent, role: Role, owner: Option<Arc<Process>>, clock: &Clock) -> SocketEvent {
+pub(super) fn found(
+    event: &TcpEvent,
+    role: Role,
+    owner: Option<Arc<Process>>,
+    clock: &Clock,
+) -> SocketEvent {
     SocketEvent::Opened {
         time: clock.steady(event.time_ns),
         socket: socket(event.cookie, &event.endpoints),
-        opening: Opening { role: Some(role), ..opening(event, clock) },
+        opening: Opening {
+            role: Some(role),
+            ..opening(event, clock)
+        },
         counters: Counters::default(),
         sent_seq: None,
         received_seq: None,
@@ -112,7 +148,11 @@ pub(super) fn found(event: &TcpEvent, role: Role, owner: Option<Arc<Process>>, c
 
 /// The counters of a connection now.
 pub(super) fn counted(event: &TcpEvent, clock: &Clock) -> SocketEvent {
-    SocketEvent::Counters { time: clock.steady(event.time_ns), cookie: event.cookie, counters: counters(event) }
+    SocketEvent::Counters {
+        time: clock.steady(event.time_ns),
+        cookie: event.cookie,
+        counters: counters(event),
+    }
 }
 
 /// A connection ended.
@@ -149,11 +189,19 @@ pub(super) fn udp_counted(
     owner: Option<Arc<Process>>,
     clock: &Clock,
 ) -> SocketEvent {
-    let role = if udp.first_direction == DIRECTION_SENT { Role::Client } else { Role::Server };
+    let role = if udp.first_direction == DIRECTION_SENT {
+        Role::Client
+    } else {
+        Role::Server
+    };
     SocketEvent::UdpCounters {
         time: clock.steady(now_ns),
         socket: socket(key.cookie, &key.endpoints),
-        opening: Opening { start_time: clock.steady(udp.start_ns), role: Some(role), connect_ns: None },
+        opening: Opening {
+            start_time: clock.steady(udp.start_ns),
+            role: Some(role),
+            connect_ns: None,
+        },
         counters: Counters {
             bytes_sent: udp.bytes_sent,
             bytes_received: udp.bytes_received,

@@ -80,8 +80,17 @@ pub struct Capture {
 
 impl Capture {
     /// Loads and attaches the programs and begins to send rows to `sink`.
-    pub fn start(options: CaptureOptions, sink: Box<dyn Sink + Send>) -> Result<Self, CaptureError> {
-        let CaptureOptions { cgroups, node, flow_interval, dns_timeout, kernel } = options;
+    pub fn start(
+        options: CaptureOptions,
+        sink: Box<dyn Sink + Send>,
+    ) -> Result<Self, CaptureError> {
+        let CaptureOptions {
+            cgroups,
+            node,
+            flow_interval,
+            dns_timeout,
+            kernel,
+        } = options;
         let kernel = Kernel::load(&KernelOptions { cgroups, ..kernel })?;
         let stats = SharedStats::default();
         let stop = Arc::new(AtomicBool::new(false));
@@ -103,7 +112,11 @@ impl Capture {
                 }
             })
             .map_err(CaptureError::Thread)?;
-        Ok(Self { stats, stop, thread: Some(thread) })
+        Ok(Self {
+            stats,
+            stop,
+            thread: Some(thread),
+        })
     }
 
     /// How it is.
@@ -113,7 +126,9 @@ impl Capture {
 
     /// Whether its thread still runs.
     pub fn is_running(&self) -> bool {
-        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+        self.thread
+            .as_ref()
+            .is_some_and(|thread| !thread.is_finished())
     }
 
     /// Takes what the kernel has left, detaches the programs, and returns when every row is in the sink.

@@ -49,7 +49,10 @@ impl Processes {
     pub(super) fn executed(&mut self, event: &ProcessEvent) {
         self.make_room();
         let filename = event.filename();
-        let known = self.known.entry((event.process.pid, event.process.start_ns)).or_default();
+        let known = self
+            .known
+            .entry((event.process.pid, event.process.start_ns))
+            .or_default();
         // A relative path says little without the directory it was given in.
         known.executed = filename.starts_with('/').then(|| filename.into());
         known.resolved = None;
@@ -71,7 +74,10 @@ impl Processes {
             return None;
         }
         let key = (owner.pid, owner.start_ns);
-        if let Some(Known { resolved: Some(resolved), .. }) = self.known.get(&key)
+        if let Some(Known {
+            resolved: Some(resolved),
+            ..
+        }) = self.known.get(&key)
             && resolved.comm == owner.comm
             && resolved.cgroup_id == owner.cgroup_id
         {
@@ -89,8 +95,11 @@ impl Processes {
             cgroup,
             ..Process::default()
         });
-        known.resolved =
-            Some(Resolved { comm: owner.comm, cgroup_id: owner.cgroup_id, process: Arc::clone(&process) });
+        known.resolved = Some(Resolved {
+            comm: owner.comm,
+            cgroup_id: owner.cgroup_id,
+            process: Arc::clone(&process),
+        });
         Some(process)
     }
 

@@ -6,7 +6,9 @@ use std::thread;
 use std::time::Duration;
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use weir_ebpf::events::{ControlEvent, DIRECTION_RECEIVED, Owner, PayloadEvent, TcpEvent, Tally, UdpKey};
+use weir_ebpf::events::{
+    ControlEvent, DIRECTION_RECEIVED, Owner, PayloadEvent, Tally, TcpEvent, UdpKey,
+};
 use weir_ebpf::{Kernel, Outcome};
 use weir_storage::{CaptureProgram, NodeIdentity, Row};
 
@@ -83,7 +85,8 @@ impl Reader {
         let settings = settings(clock.steady(now_ns));
         let node = Arc::clone(&settings.node);
         // Rows must not tell counters that are older than a fraction of their interval.
-        let counters_every_ns = (settings.flow_interval.unsigned_abs() / 5).clamp(SECOND_NS / 5, 5 * SECOND_NS);
+        let counters_every_ns =
+            (settings.flow_interval.unsigned_abs() / 5).clamp(SECOND_NS / 5, 5 * SECOND_NS);
         let udp_idle_ns = settings.udp_idle_timeout.unsigned_abs();
         let mut reader = Self {
             kernel,
@@ -136,14 +139,23 @@ impl Reader {
         self.read_counters(now_ns);
         self.count_kernel_losses();
         // UDP flows and connections that live on get their last row from the tracker's end.
-        self.tracker.finish(self.clock.steady(now_ns), &mut self.sink);
+        self.tracker
+            .finish(self.clock.steady(now_ns), &mut self.sink);
         self.publish();
     }
 
     /// Takes the records of both rings up to `now_ns`, merged by time: a connection's opening comes before its packets
     /// and its end after them.
     fn drain(&mut self, now_ns: u64) {
-        let Self { kernel, clock, tracker, sink, state, control, .. } = self;
+        let Self {
+            kernel,
+            clock,
+            tracker,
+            sink,
+            state,
+            control,
+            ..
+        } = self;
         kernel.drain_control(|event| control.push_back(event));
         let mut ended_udp = Vec::new();
         kernel.drain_payload(now_ns, |event, payload| {
@@ -158,7 +170,13 @@ impl Reader {
 
     /// A UDP socket was closed: its flows are over.
     fn end_udp(&mut self, cookie: u64, now_ns: u64) {
-        let keys: Vec<UdpKey> = self.state.udp.iter().filter(|key| key.cookie == cookie).copied().collect();
+        let keys: Vec<UdpKey> = self
+            .state
+            .udp
+            .iter()
+            .filter(|key| key.cookie == cookie)
+            .copied()
+            .collect();
         for key in keys {
             self.read_udp(&key, true, now_ns);
         }
@@ -172,7 +190,9 @@ impl Reader {
         };
         // A server's socket can outlive the process that made it.
         if counters.first_direction == DIRECTION_RECEIVED {
-            self.state.long_lived_owners.insert((counters.owner.pid, counters.owner.start_ns));
+            self.state
+                .long_lived_owners
+                .insert((counters.owner.pid, counters.owner.start_ns));
         }
         let is_over = is_closed || now_ns.saturating_sub(counters.last_ns) > self.udp_idle_ns;
         let owner = self.state.processes.resolve(&counters.owner);
@@ -185,8 +205,15 @@ impl Reader {
     }
 
     fn read_counters(&mut self, now_ns: u64) {
-        let Self { kernel, clock, tracker, sink, .. } = self;
-        let outcome = kernel.read_counters(|event| tracker.socket(events::counted(event, clock), sink));
+        let Self {
+            kernel,
+            clock,
+            tracker,
+            sink,
+            ..
+        } = self;
+        let outcome =
+            kernel.read_counters(|event| tracker.socket(events::counted(event, clock), sink));
         if let Err(error) = outcome {
             tracing::warn!(%error, "cannot read the counters of open connections");
         }
@@ -210,18 +237,33 @@ impl Reader {
         for event in &found {
             let owner = self.state.processes.resolve(&event.owner);
             if event.state == events::TCP_LISTEN {
-                self.state.remember_listener(event, owner, &mut self.tracker, &mut self.sink);
+                self.state
+                    .remember_listener(event, owner, &mut self.tracker, &mut self.sink);
                 continue;
             }
-            let is_accepted = listening.contains(&(event.endpoints.netns, event.endpoints.local().port()));
-            let role = if is_accepted { Role::Server } else { Role::Client };
-            self.tracker.socket(events::found(event, role, owner, &self.clock), &mut self.sink);
+            let is_accepted =
+                listening.contains(&(event.endpoints.netns, event.endpoints.local().port()));
+            let role = if is_accepted {
+                Role::Server
+            } else {
+                Role::Client
+            };
+            self.tracker.socket(
+                events::found(event, role, owner, &self.clock),
+                &mut self.sink,
+            );
         }
     }
 
     /// Finds the processes that hold the sockets of others that ended.
     fn find_owners(&mut self) {
-        let Self { kernel, state, tracker, sink, .. } = self;
+        let Self {
+            kernel,
+            state,
+            tracker,
+            sink,
+            ..
+        } = self;
         let outcome = kernel.find_sockets(|event| {
             let owner = state.processes.resolve(&event.owner);
             state.remember_listener(event, owner, tracker, sink);
@@ -237,7 +279,9 @@ impl Reader {
         for (loss, counted) in losses.iter().zip(&mut self.kernel_losses) {
             let events = loss.tally.events.saturating_sub(counted.events);
             let bytes = loss.tally.bytes.saturating_sub(counted.bytes);
-            self.tracker.ledger().count(KERNEL_STAGE, loss.reason, events, bytes);
+            self.tracker
+                .ledger()
+                .count(KERNEL_STAGE, loss.reason, events, bytes);
             *counted = loss.tally;
         }
     }
@@ -251,7 +295,9 @@ impl Reader {
             };
             self.sink.push(Row::from(CaptureProgram {
                 time: self.clock.steady(now_ns) / 1_000,
-                identity: NodeIdentity { node: Arc::clone(&self.node) },
+                identity: NodeIdentity {
+                    node: Arc::clone(&self.node),
+                },
                 program: Some(program.name.into()),
                 program_type: Some(program.kind.type_name().into()),
                 hook: Some(program.hook.into()),
@@ -268,10 +314,20 @@ impl Reader {
             .tracker
             .ledger()
             .totals()
-            .map(|(stage, reason, loss)| CountedLoss { stage, reason, events: loss.events, bytes: loss.bytes })
+            .map(|(stage, reason, loss)| CountedLoss {
+                stage,
+                reason,
+                events: loss.events,
+                bytes: loss.bytes,
+            })
             .collect();
         self.stats.store(Arc::new(CaptureStats {
-            cgroups: self.kernel.targets().iter().map(|target| target.path.clone()).collect(),
+            cgroups: self
+                .kernel
+                .targets()
+                .iter()
+                .map(|target| target.path.clone())
+                .collect(),
             programs: self.kernel.programs().to_vec(),
             packets: packets.events,
             packet_bytes: packets.bytes,
@@ -294,8 +350,13 @@ impl State {
         sink: &mut WallSink,
         ended_udp: &mut Vec<u64>,
     ) {
-        while control.front().is_some_and(|event| event.time_ns().is_none_or(|time_ns| time_ns <= until_ns)) {
-            let Some(event) = control.pop_front() else { return };
+        while control
+            .front()
+            .is_some_and(|event| event.time_ns().is_none_or(|time_ns| time_ns <= until_ns))
+        {
+            let Some(event) = control.pop_front() else {
+                return;
+            };
             match event {
                 ControlEvent::TcpOpen(event) => {
                     let owner = self.owner_of(event.cookie, &event.owner);
@@ -316,7 +377,8 @@ impl State {
                 ControlEvent::SocketRelease(event) => ended_udp.push(event.cookie),
                 ControlEvent::ProcessExec(event) => self.processes.executed(&event),
                 ControlEvent::ProcessExit(owner) => {
-                    self.must_find_owners |= self.long_lived_owners.remove(&(owner.pid, owner.start_ns));
+                    self.must_find_owners |=
+                        self.long_lived_owners.remove(&(owner.pid, owner.start_ns));
                     self.processes.ended(&owner);
                 }
             }
@@ -331,9 +393,16 @@ impl State {
         tracker: &mut Tracker,
         sink: &mut WallSink,
     ) {
-        let is_told = self.told_owners.get(&event.cookie) == Some(&(event.owner.pid, event.owner.start_ns));
+        let is_told =
+            self.told_owners.get(&event.cookie) == Some(&(event.owner.pid, event.owner.start_ns));
         if !is_told && let Some(owner) = self.owner_of(event.cookie, &event.owner) {
-            tracker.socket(SocketEvent::Owner { cookie: event.cookie, owner }, sink);
+            tracker.socket(
+                SocketEvent::Owner {
+                    cookie: event.cookie,
+                    owner,
+                },
+                sink,
+            );
         }
         if let Some(packet) = events::packet(event, payload, clock) {
             tracker.packet(&packet, sink);
@@ -359,9 +428,16 @@ impl State {
         if event.state != events::TCP_LISTEN {
             return;
         }
-        self.long_lived_owners.insert((event.owner.pid, event.owner.start_ns));
+        self.long_lived_owners
+            .insert((event.owner.pid, event.owner.start_ns));
         if let Some(owner) = owner {
-            tracker.socket(SocketEvent::Owner { cookie: event.cookie, owner }, sink);
+            tracker.socket(
+                SocketEvent::Owner {
+                    cookie: event.cookie,
+                    owner,
+                },
+                sink,
+            );
         }
     }
 }

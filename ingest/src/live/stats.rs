@@ -42,7 +42,9 @@ pub struct CountedLoss {
 impl CaptureStats {
     /// The programs that the kernel refused.
     pub fn refused(&self) -> impl Iterator<Item = &ProgramStatus> {
-        self.programs.iter().filter(|status| matches!(status.outcome, Outcome::Refused(_)))
+        self.programs
+            .iter()
+            .filter(|status| matches!(status.outcome, Outcome::Refused(_)))
     }
 }
 
