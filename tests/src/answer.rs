@@ -73,3 +73,15 @@ pub fn lines(rows: &[Row], columns: &[&str]) -> Vec<String> {
     lines.sort();
     lines
 }
+
+/// Asserts that all rows, of which there has to be one, have this value in a column.
+pub fn assert_column(rows: &[Row], column: &str, expected: impl Into<Value>) {
+    let expected = expected.into();
+    assert!(
+        !rows.is_empty(),
+        "no rows, where {column} should be {expected}"
+    );
+    for row in rows {
+        assert_eq!(*row.value(column), expected, "{column} in {row:?}");
+    }
+}

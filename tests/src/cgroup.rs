@@ -40,6 +40,15 @@ impl Cgroup {
         Self { path }
     }
 
+    /// A new cgroup below this one.
+    #[must_use]
+    pub fn child(&self, label: &str) -> Self {
+        let path = self.path.join(label);
+        fs::create_dir(&path)
+            .unwrap_or_else(|error| panic!("cannot make the cgroup {}: {error}", path.display()));
+        Self { path }
+    }
+
     /// Its directory.
     pub fn path(&self) -> &Path {
         &self.path
@@ -47,12 +56,9 @@ impl Cgroup {
 
     /// Its path from the root of the hierarchy, as weir's column `cgroup` tells it.
     pub fn name(&self) -> String {
-        let last = self
-            .path
-            .file_name()
-            .expect("made with a name")
-            .to_string_lossy();
-        format!("/{last}")
+        let mount = Self::mount().expect("it was made there");
+        let below = self.path.strip_prefix(mount).expect("it was made there");
+        format!("/{}", below.display())
     }
 
     /// Ids of the processes in it.

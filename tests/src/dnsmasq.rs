@@ -7,6 +7,7 @@ use crate::{Peer, Place, free_port};
 /// | name | what it has |
 /// |---|---|
 /// | `www.weir.test` | A 192.0.2.10 and 192.0.2.11, AAAA 2001:db8::10 |
+/// | `here.weir.test` | A 127.0.0.42 |
 /// | `text.weir.test` | TXT "flow=measured" |
 /// | `weir.test` | MX 10 mail.weir.test |
 /// | other names in `weir.test` | NXDOMAIN |
@@ -43,6 +44,7 @@ impl Dnsmasq {
                 "--local=/weir.test/",
                 "--host-record=www.weir.test,192.0.2.10,2001:db8::10,300",
                 "--host-record=www.weir.test,192.0.2.11,300",
+                "--host-record=here.weir.test,127.0.0.42,300",
                 "--txt-record=text.weir.test,flow=measured",
                 "--mx-host=weir.test,mail.weir.test,10",
                 &silent_option,

@@ -35,7 +35,7 @@ mod tcpdump;
 mod wait;
 mod weir;
 
-pub use answer::{Row, lines};
+pub use answer::{Row, assert_column, lines};
 pub use binary::{Finished, weir};
 pub use cgroup::Cgroup;
 pub use dnsmasq::Dnsmasq;
