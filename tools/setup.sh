@@ -70,12 +70,24 @@ if ((${#missing[@]} > 0)); then
     fi
 fi
 
-# Debian's own rustc is too old; rustup brings the right one.
+# Debian's own rustc is too old; rustup brings the right one. Only CI takes it without asking.
 [[ -e $HOME/.cargo/env ]] && . "$HOME/.cargo/env"
+rust=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$here/../Cargo.toml")
+get_rust="curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile minimal -c rustfmt -c clippy"
+if ! command -v cargo >/dev/null && [[ ${WEIR_INSTALL_RUST:-} == 1 ]]; then
+    say "installing Rust with rustup"
+    bash -o pipefail -c "$get_rust" >/dev/null
+    . "$HOME/.cargo/env"
+fi
 if ! command -v cargo >/dev/null; then
-    fail "no cargo on the PATH. weir needs Rust $(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$here/../Cargo.toml") or later; Debian's is older. Get it with
-    curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile minimal -c rustfmt -c clippy
-and run this again."
+    fail "there is no cargo. weir needs Rust $rust or later (Debian's own is older). Get it from rustup:
+    $get_rust
+and run this again; with WEIR_INSTALL_RUST=1 in the environment, this script does it for you."
+fi
+have=$(rustc --version | cut -d ' ' -f 2)
+if [[ $(printf '%s\n' "$rust" "$have" | sort -V | head -n 1) != "$rust" ]]; then
+    fail "$(command -v rustc) is Rust $have, and weir needs $rust or later: run \`rustup update\`, or get rustup with
+    $get_rust"
 fi
 
 # Other people's Parquet readers, only for the tests, in a place of their own.
