@@ -14,7 +14,7 @@ needed=(
     curl:curl ip:iproute2 nginx:nginx-light dig:bind9-dnsutils dnsmasq:dnsmasq-base python3:python3
 )
 if [[ $want == test ]]; then
-    needed+=(wrk:wrk tcpdump:tcpdump bpftool:bpftool)
+    needed+=(wrk:wrk tcpdump:tcpdump)
 fi
 
 say() { printf '%s\n' "$*"; }
@@ -28,6 +28,8 @@ for pair in "${needed[@]}"; do
     command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
 done
 [[ -e /usr/include/bpf/bpf_helpers.h ]] || missing+=(libbpf-dev)
+[[ -e /usr/include/stdio.h ]] || missing+=(libc6-dev)
+[[ -e /etc/ssl/certs/ca-certificates.crt || ! -e /etc/debian_version ]] || missing+=(ca-certificates)
 if [[ $want == test ]] && ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
     missing+=(python3-venv)
 fi

@@ -57,7 +57,7 @@ fn ask_doctor() -> Option<String> {
             report.stderr
         )
     });
-    let possible = parsed.pointer("/capture/possible").and_then(Value::as_bool);
+    let possible = parsed.pointer("/can_capture").and_then(Value::as_bool);
     match possible {
         Some(true) => None,
         Some(false) => Some(format!(
