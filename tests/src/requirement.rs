@@ -57,14 +57,20 @@ fn ask_doctor() -> Option<String> {
             report.stderr
         )
     });
-    let possible = parsed.pointer("/can_capture").and_then(Value::as_bool);
-    match possible {
-        Some(true) => None,
-        Some(false) => Some(format!(
-            "weir doctor says that capture is not possible: {parsed}"
-        )),
+    match parsed["can_capture"].as_bool() {
+        Some(true) => return None,
+        Some(false) => {}
         None => panic!("weir doctor --json does not say whether capture is possible: {parsed}"),
     }
+    let items = parsed["items"].as_array().into_iter().flatten();
+    let missing: Vec<String> = items
+        .filter(|item| matches!(item["status"].as_str(), Some("missing" | "refused")))
+        .map(|item| format!("{}: {}", item["name"], item["detail"]))
+        .collect();
+    Some(format!(
+        "weir doctor says that capture is not possible here: {}",
+        missing.join("; ")
+    ))
 }
 
 fn is_installed(program: &str) -> bool {
