@@ -24,6 +24,7 @@ mod answer;
 mod binary;
 mod cgroup;
 mod dnsmasq;
+pub mod http;
 mod lab;
 mod netns;
 mod nginx;
