@@ -292,9 +292,10 @@ impl Redaction {
         let mut redacted = String::with_capacity(value.len());
         for part in value.split_inclusive(is_delimiter) {
             let word = part.trim_end_matches(is_delimiter);
-            let is_address = word.contains("://")
-                || word.starts_with('/')
-                || word.to_ascii_lowercase().starts_with("url=");
+            let is_relative = word
+                .find('/')
+                .is_some_and(|path| path == 0 || word.find('?').is_some_and(|query| path < query));
+            let is_address = is_relative || word.contains("://");
             if is_address {
                 redacted.push_str(&self.address(word));
             } else {

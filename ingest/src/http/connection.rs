@@ -5,7 +5,7 @@ use std::sync::Arc;
 use memchr::memchr_iter;
 
 use super::body::{Body, Framing, Progress};
-use super::detect::{Detection, detect_as, empty_lines};
+use super::detect::{Detection, detect_as, empty_lines, has_usual_method};
 use super::exchange::{Exchange, Outcome};
 use super::half::{Half, State};
 use super::head::head_len;
@@ -145,8 +145,9 @@ impl Connection {
                 State::Body(_) => self.body(side, rest, is_fresh, time, out),
                 State::Ignore => return,
             };
-            is_fresh &= used == 0;
-            rest = rest.get(used..).unwrap_or_default();
+            let (passed, left) = rest.split_at_checked(used).unwrap_or_default();
+            is_fresh &= empty_lines(passed) == passed.len();
+            rest = left;
         }
     }
 
@@ -163,7 +164,6 @@ impl Connection {
         let max_head = self.config.max_head;
         let half = self.half(side);
         let is_hunting = matches!(half.state, State::Hunt);
-        let is_message = |told| matches!(told, Detection::Request | Detection::Response);
         let mut buffer = std::mem::take(&mut half.buffer);
         if buffer.is_empty() {
             let empty = empty_lines(rest);
@@ -172,8 +172,7 @@ impl Connection {
             }
             half.started = time;
             half.is_within = is_hunting && !is_fresh;
-        } else if is_hunting && is_fresh && is_message(detect_as(expected, rest, false)) {
-            // The start of a packet is a better sign than what was left over before it.
+        } else if is_hunting && is_fresh && begins_anew(expected, &buffer, rest) {
             return 0;
         }
         let room = max_head.saturating_sub(buffer.len()).min(rest.len());
@@ -433,4 +432,20 @@ impl Connection {
         }
         self.body(side, bytes, false, time, out);
     }
+}
+
+/// Whether a message begins with a packet rather than with what was left over of unknown bytes before it, which may be
+/// the end of something else or the start of this message.
+fn begins_anew(expected: Option<Detection>, before: &[u8], packet: &[u8]) -> bool {
+    let is_message = |bytes: &[u8]| {
+        matches!(
+            detect_as(expected, bytes, false),
+            Detection::Request | Detection::Response
+        )
+    };
+    if !is_message(packet) {
+        return false;
+    }
+    let joined = [before, packet].concat();
+    !is_message(&joined) || (has_usual_method(packet) && !has_usual_method(&joined))
 }

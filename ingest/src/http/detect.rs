@@ -78,6 +78,16 @@ fn detect_within(bytes: &[u8]) -> Detection {
     }
 }
 
+/// Whether a request line begins with one of the methods of RFC 9110 (or PATCH).
+pub(super) fn has_usual_method(bytes: &[u8]) -> bool {
+    const METHODS: [&str; 9] = [
+        "GET ", "HEAD ", "POST ", "PUT ", "DELETE ", "CONNECT ", "OPTIONS ", "TRACE ", "PATCH ",
+    ];
+    METHODS
+        .iter()
+        .any(|method| bytes.starts_with(method.as_bytes()))
+}
+
 /// Length of the empty lines at the start.
 pub(super) fn empty_lines(bytes: &[u8]) -> usize {
     bytes
