@@ -56,7 +56,11 @@ fn is_plain_name(segment: &str) -> bool {
 fn push_segment(segment: &str, is_last: bool, route: &mut String) {
     // Parameters of a segment (`;v=1`) are no part of its name.
     let segment = segment.split(';').next().unwrap_or_default();
-    let decoded = percent_encoding::percent_decode_str(segment).decode_utf8_lossy();
+    let decoded = if segment.contains('%') {
+        percent_encoding::percent_decode_str(segment).decode_utf8_lossy()
+    } else {
+        Cow::Borrowed(segment)
+    };
     if let Some(placeholder) = whole(&decoded) {
         route.push_str(placeholder);
         return;

@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use memchr::memchr_iter;
-
 use super::body::{Body, Framing, Progress};
-use super::detect::{Detection, detect_as, empty_lines, has_usual_method};
+use super::detect::{Detection, detect_as, empty_lines, has_usual_method, line_end, line_ends};
 use super::exchange::{Exchange, Outcome};
 use super::half::{Half, State};
 use super::head::head_len;
@@ -104,15 +102,15 @@ impl Connection {
 
     /// Says that one side (`None`: the whole connection) ended, and adds the exchanges that end with it to `out`.
     pub fn end(&mut self, side: Option<Side>, end: End, time: Nanos, out: &mut Vec<Exchange>) {
-        match (side, end) {
-            (Some(side), End::Fin | End::Unknown) => self.close(side, end, time, out),
-            // A reset and a timeout end both sides.
-            _ => {
-                let client = self.client.unwrap_or(Side::Initiator);
-                self.close(client, end, time, out);
-                let server = self.client.unwrap_or(client).other();
-                self.close(server, end, time, out);
-            }
+        if let (Some(side), End::Fin | End::Unknown) = (side, end) {
+            return self.close(side, end, time, out);
+        }
+        // A reset and a timeout end both sides. Which is the client may show only now, from a head that was cut.
+        let first = self.client.unwrap_or(Side::Initiator);
+        self.close(first, end, time, out);
+        self.close(first.other(), end, time, out);
+        if let Some(client) = self.client {
+            self.close(client.other(), end, time, out);
         }
     }
 
@@ -178,7 +176,7 @@ impl Connection {
         let room = max_head.saturating_sub(buffer.len()).min(rest.len());
         let added = &rest[..room];
         let old_len = buffer.len();
-        let has_line_end = memchr::memchr(b'\n', added).is_some();
+        let has_line_end = line_end(added).is_some();
         if old_len >= SHORT_HEAD && !has_line_end && old_len + added.len() < max_head {
             buffer.extend_from_slice(added);
             half.buffer = buffer;
@@ -248,8 +246,8 @@ impl Connection {
         time: Nanos,
     ) -> usize {
         let expected = self.expected(side);
-        let found = memchr_iter(b'\n', joined)
-            .map(|line_end| line_end + 1)
+        let found = line_ends(joined)
+            .map(|at| at + 1)
             .find(|&line| detect_as(expected, &joined[line..], true) != Detection::No);
         let at = found.unwrap_or(joined.len());
         self.notes.skipped_bytes += at as u64;
