@@ -5,6 +5,10 @@
 
 pub mod capture_file;
 pub mod decode;
+pub mod dns;
+pub mod http;
 pub mod packet;
+pub mod redact;
+pub mod route;
 pub mod sink;
 pub mod tcp;
