@@ -12,3 +12,4 @@ pub mod redact;
 pub mod route;
 pub mod sink;
 pub mod tcp;
+pub mod tracker;
