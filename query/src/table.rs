@@ -31,7 +31,7 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_optimizer::pruning::PruningPredicate;
+use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::union::UnionExec;
@@ -243,13 +243,15 @@ fn may_match(
     statistics: Vec<Arc<Statistics>>,
 ) -> Result<Vec<bool>> {
     let everything = vec![true; statistics.len()];
-    let Some(predicate) = predicate else {
+    let Some(predicate) = predicate.filter(|_| !statistics.is_empty()) else {
         return Ok(everything);
     };
-    let pruning = PruningPredicate::try_new(Arc::clone(predicate), Arc::clone(schema))?;
-    if statistics.is_empty() || pruning.always_true() {
+    let pruning = PruningPredicateBuilder::new()
+        .with_file_schema(Arc::clone(schema))
+        .build(Arc::clone(predicate));
+    let Some(pruning) = pruning else {
         return Ok(everything);
-    }
+    };
     pruning.prune(&PrunableStatistics::new(statistics, Arc::clone(schema)))
 }
 
