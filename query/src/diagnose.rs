@@ -42,9 +42,7 @@ impl Diagnosis<'_> {
         let diagnosed = match root(error) {
             DataFusionError::SchemaError(error, _) => self.schema(error),
             DataFusionError::Plan(text) => self.plan(text),
-            DataFusionError::NotImplemented(text) => {
-                self.described(QueryErrorKind::Invalid, text)
-            }
+            DataFusionError::NotImplemented(text) => self.described(QueryErrorKind::Invalid, text),
             DataFusionError::SQL(error, _) => {
                 self.described(QueryErrorKind::Syntax, &error.to_string())
             }
@@ -53,7 +51,9 @@ impl Diagnosis<'_> {
             DataFusionError::ArrowError(error, _) => {
                 self.described(QueryErrorKind::Execution, &arrow_text(error))
             }
-            DataFusionError::ParquetError(error) => self.parquet(error),
+            DataFusionError::ParquetError(error) => {
+                self.described(QueryErrorKind::Execution, &unreadable(&error.to_string()))
+            }
             DataFusionError::External(error) => {
                 self.described(QueryErrorKind::Execution, &error.to_string())
             }
@@ -126,8 +126,7 @@ impl Diagnosis<'_> {
     /// Errors of the planner that exist only as text.
     fn plan(&self, text: &str) -> QueryError {
         if let Some(name) = between(text, "table '", "' not found") {
-            // The name as planned is `catalog.schema.table`.
-            let name = name.rsplit('.').next().unwrap_or(name);
+            let name = name.strip_prefix("weir.public.").unwrap_or(name);
             let near = nearest(name, self.tables.iter().copied());
             return QueryError::new(
                 QueryErrorKind::NotFound,
@@ -139,7 +138,21 @@ impl Diagnosis<'_> {
                 None => format!("the tables are {}", self.tables.join(", ")),
             });
         }
-        for (before, after) in [("Invalid function '", "'"), ("table function '", "' not found")] {
+        if text.starts_with("Column in SELECT must be in GROUP BY")
+            && let Some(name) = between(text, "column \"", "\" must appear")
+        {
+            let name = name.rsplit('.').next().unwrap_or(name);
+            return QueryError::new(
+                QueryErrorKind::Invalid,
+                format!("column `{name}` is neither in GROUP BY nor inside an aggregate function"),
+            )
+            .at(self.place_of(name))
+            .with_hint(format!("add it to GROUP BY, or take max({name})"));
+        }
+        for (before, after) in [
+            ("Invalid function '", "'"),
+            ("table function '", "' not found"),
+        ] {
             let Some(name) = between(text, before, after) else {
                 continue;
             };
@@ -157,13 +170,6 @@ impl Diagnosis<'_> {
         self.described(QueryErrorKind::Invalid, text)
     }
 
-    fn parquet(&self, error: &ParquetError) -> QueryError {
-        self.described(
-            QueryErrorKind::Execution,
-            &format!("a file of the store cannot be read: {error}"),
-        )
-    }
-
     /// A message in plain words, at the place of the first name it speaks of.
     fn described(&self, kind: QueryErrorKind, text: &str) -> QueryError {
         let message = in_plain_words(text);
@@ -171,15 +177,17 @@ impl Diagnosis<'_> {
         QueryError::new(kind, message).at(at)
     }
 
-    /// Where a name stands in the statement.
+    /// Where a name stands in the statement: itself, or else its last part.
     fn place_of(&self, name: &str) -> Option<Position> {
-        let name = name.rsplit('.').next().unwrap_or(name);
-        let token = self.tokens.iter().find(|token| match &token.token {
-            Token::Word(word) => word.value.eq_ignore_ascii_case(name),
-            Token::SingleQuotedString(text) | Token::Number(text, _) => text == name,
-            _ => false,
-        })?;
-        position(token.span)
+        let last_part = name.rsplit('.').next().unwrap_or(name);
+        [name, last_part].into_iter().find_map(|name| {
+            let token = self.tokens.iter().find(|token| match &token.token {
+                Token::Word(word) => word.value.eq_ignore_ascii_case(name),
+                Token::SingleQuotedString(text) | Token::Number(text, _) => text == name,
+                _ => false,
+            })?;
+            position(token.span)
+        })
     }
 }
 
@@ -205,9 +213,9 @@ fn root(error: &DataFusionError) -> &DataFusionError {
             },
         },
         DataFusionError::ArrowError(inner, _) => match inner.as_ref() {
-            ArrowError::ExternalError(inner) => inner
-                .downcast_ref::<DataFusionError>()
-                .map_or(error, root),
+            ArrowError::ExternalError(inner) => {
+                inner.downcast_ref::<DataFusionError>().map_or(error, root)
+            }
             _ => error,
         },
         _ => error,
@@ -253,8 +261,13 @@ fn arrow_text(error: &ArrowError) -> String {
         | ArrowError::ArithmeticOverflow(text)
         | ArrowError::NotYetImplemented(text) => text.clone(),
         ArrowError::DivideByZero => "division by zero".to_owned(),
+        ArrowError::ParquetError(text) => unreadable(text),
         other => other.to_string(),
     }
+}
+
+fn unreadable(reason: &str) -> String {
+    format!("a file of the store cannot be read: {reason}")
 }
 
 /// The text between two markers.

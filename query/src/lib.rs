@@ -13,12 +13,15 @@
 //! Everything heavy runs on a runtime of the engine's own, so that a query never starves capture. The crate never
 //! writes to the store, never reads a file or an address outside it, and knows nothing of capture or HTTP.
 
+#![forbid(unsafe_code)]
+
 mod answer;
 mod catalog;
 mod diagnose;
 mod engine;
 mod error;
 mod functions;
+mod interrupt;
 mod macros;
 mod names;
 mod reader;

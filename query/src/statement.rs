@@ -120,7 +120,10 @@ fn check_first_word(tokens: &[TokenWithSpan]) -> Result<(), QueryError> {
             if word.keyword != Keyword::NoKeyword {
                 return Err(not_allowed(&upper).at(position(first.span)));
             }
-            let hint = nearest(&upper.to_lowercase(), ["select", "with", "values", "explain", "show", "describe"]);
+            let hint = nearest(
+                &upper.to_lowercase(),
+                ["select", "with", "values", "explain", "show", "describe"],
+            );
             Err(
                 syntax(&format!("a statement cannot begin with `{}`", word.value))
                     .at(position(first.span))
@@ -128,7 +131,8 @@ fn check_first_word(tokens: &[TokenWithSpan]) -> Result<(), QueryError> {
             )
         }
         other => {
-            Err(syntax(&format!("a statement cannot begin with `{other}`")).at(position(first.span)))
+            Err(syntax(&format!("a statement cannot begin with `{other}`"))
+                .at(position(first.span)))
         }
     }
 }
@@ -221,7 +225,10 @@ fn after_statement(rest: &TokenWithSpan, tokens: &[TokenWithSpan]) -> QueryError
         .at(position(rest.span))
         .with_hint("send them one by one".to_owned());
     }
-    syntax(&format!("expected the end of the statement, found `{rest}`")).at(position(rest.span))
+    syntax(&format!(
+        "expected the end of the statement, found `{rest}`"
+    ))
+    .at(position(rest.span))
 }
 
 fn parse_error(error: ParserError, tokens: &[TokenWithSpan]) -> QueryError {
@@ -396,7 +403,7 @@ mod tests {
             ("select 'abc", 1, 8),
             ("select (1", 1, 10),
             ("select 1 where", 1, 15),
-            ("select 1,", 1, 10),
+            ("select 1 +", 1, 11),
             ("", 0, 0),
             ("  -- nothing\n", 0, 0),
             ("42", 1, 1),

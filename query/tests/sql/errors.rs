@@ -6,8 +6,15 @@ use crate::support::Bench;
 use QueryErrorKind::{Execution, Invalid, NotAllowed, NotFound, Syntax};
 
 /// Query, kind, line and column (0 where it has none), part of the message, part of the hint.
-type Case = (&'static str, QueryErrorKind, (u64, u64), &'static str, &'static str);
+type Case = (
+    &'static str,
+    QueryErrorKind,
+    (u64, u64),
+    &'static str,
+    &'static str,
+);
 
+#[rustfmt::skip]
 const CASES: &[Case] = &[
     ("SELECT latencyns FROM http_events", NotFound, (1, 8), "no column `latencyns`", "did you mean `latency_ns`?"),
     ("SELECT latency FROM http_events", NotFound, (1, 8), "no column `latency`", "did you mean `latency_ns`?"),
@@ -30,17 +37,17 @@ const CASES: &[Case] = &[
     ("SELECT path FROM http_events WHERE path = $pth", NotFound, (1, 43), "`$pth` has no value", ""),
     ("SELECT $__timeFiltr(time)", NotFound, (1, 8), "`$__timeFiltr`", "did you mean `$__timeFilter`?"),
     ("SELECT conn_id FROM http_events JOIN dns_events ON true", Invalid, (1, 8), "`conn_id` is in several", "table.column"),
-    ("SELECT host, count(*) FROM http_events", Invalid, (1, 8), "group by", ""),
+    ("SELECT host, count(*) FROM http_events", Invalid, (1, 8), "column `host` is neither in GROUP BY", ""),
     ("SELECT upper(host, 1) FROM http_events", Invalid, (1, 8), "upper", ""),
     ("SELECT sum(host) FROM http_events", Invalid, (1, 8), "sum", ""),
-    ("SELECT path + 1 FROM http_events", Execution, (0, 0), "", ""),
+    ("SELECT path + 1 FROM http_events", Invalid, (1, 8), "text + integer", ""),
     ("SELECT req_headers + 1 FROM http_events", Invalid, (1, 8), "", ""),
     ("SELECT 1 UNION SELECT 1, 2", Invalid, (1, 1), "columns", ""),
     ("SELECT path FROM http_events WHERE time > 'yesterday'", Execution, (1, 43), "yesterday", ""),
     ("SELECT time_bucket('soon', time) FROM http_events", Invalid, (1, 20), "'soon'", ""),
     ("SELECT time_bucket(5, time) FROM http_events", Invalid, (1, 8), "time_bucket", ""),
     ("SELECT since('soon')", Invalid, (1, 14), "'soon'", ""),
-    ("SELECT ip_in('10.0.0.0/33', client_ip) FROM http_events", Execution, (1, 14), "10.0.0.0/33", ""),
+    ("SELECT ip_in('10.0.0.0/33', client_ip) FROM http_events", Execution, (1, 14), "no network", ""),
     ("SELECT header(path, 'x') FROM http_events", Invalid, (1, 8), "header", ""),
     ("SELECT 1 / 0", Execution, (0, 0), "divi", ""),
     ("SELECT CAST('x' AS INT)", Execution, (1, 13), "'x'", ""),
@@ -59,8 +66,20 @@ const CASES: &[Case] = &[
 
 /// Words of the planner and of Rust that mean nothing to who writes SQL.
 const JARGON: [&str; 14] = [
-    "DataFusion", "Arrow", "Utf8", "Int64", "Dictionary(", "Schema", "Error", "LogicalPlan", "Some(", "None",
-    "ParserError", "Signature", "::", "This feature is not implemented",
+    "DataFusion",
+    "Arrow",
+    "Utf8",
+    "Int64",
+    "Dictionary(",
+    "Schema",
+    "Error",
+    "LogicalPlan",
+    "Some(",
+    "None",
+    "ParserError",
+    "Signature",
+    "::",
+    "This feature is not implemented",
 ];
 
 #[tokio::test]
@@ -83,7 +102,13 @@ async fn a_wrong_query_is_told_what_where_and_what_instead() {
             wrong.push(format!("{sql}\n    {error:?}"));
         }
     }
-    assert!(wrong.is_empty(), "{} of {} are wrong:\n{}", wrong.len(), CASES.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {} are wrong:\n{}",
+        wrong.len(),
+        CASES.len(),
+        wrong.join("\n")
+    );
 }
 
 #[tokio::test]
@@ -103,7 +128,9 @@ async fn a_place_counts_lines_and_characters_of_the_callers_own_text() {
 async fn a_value_that_is_no_scalar_is_refused_as_parameter() {
     let bench = Bench::new().await;
     let mut request = QueryRequest::new("SELECT $list");
-    request.params.insert("list".to_owned(), serde_json::json!([1, 2]));
+    request
+        .params
+        .insert("list".to_owned(), serde_json::json!([1, 2]));
     let error = bench.run(request).await.unwrap_err();
     assert_eq!(error.kind, Invalid);
     assert!(error.message.contains("`list`"));

@@ -8,9 +8,7 @@ use arrow::util::pretty::pretty_format_batches;
 use futures::StreamExt as _;
 use tempfile::TempDir;
 use weir_query::{Engine, EngineOptions, QueryError, QueryRequest, Summary};
-use weir_storage::{
-    DnsEvent, HttpEvent, Identity, Process, Row, Store, StoreOptions,
-};
+use weir_storage::{DnsEvent, HttpEvent, Identity, Process, Row, Store, StoreOptions};
 
 /// 2026-11-20T10:00:00Z in microseconds.
 pub(crate) const TEN_OCLOCK: i64 = 1_795_168_800_000_000;
@@ -85,7 +83,9 @@ impl Bench {
 
     /// The physical plan as text.
     pub(crate) async fn plan(&self, sql: &str) -> String {
-        self.rows(&format!("EXPLAIN ANALYZE {sql}")).await.join("\n")
+        self.rows(&format!("EXPLAIN ANALYZE {sql}"))
+            .await
+            .join("\n")
     }
 }
 
@@ -96,11 +96,7 @@ pub(crate) fn lines(batches: &[RecordBatch]) -> Vec<String> {
         .filter(|line| line.starts_with('|'))
         .skip(1)
         .map(|line| {
-            let cells: Vec<&str> = line
-                .trim_matches('|')
-                .split('|')
-                .map(str::trim)
-                .collect();
+            let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
             cells.join(", ")
         })
         .collect()
