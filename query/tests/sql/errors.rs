@@ -78,7 +78,7 @@ const JARGON: [&str; 14] = [
     "None",
     "ParserError",
     "Signature",
-    "::",
+    "datafusion",
     "This feature is not implemented",
 ];
 
