@@ -1,6 +1,6 @@
 //! Makes plans stop promptly.
 //!
-//! DataFusion yields to the runtime where batches leave a leaf. That is not enough for joins: from one batch of a leaf
+//! `DataFusion` yields to the runtime where batches leave a leaf. That is not enough for joins: from one batch of a leaf
 //! a join may make millions, or compare for minutes without making any. So every join yields for its own batches, and
 //! a nested loop's condition, which is evaluated again and again within one poll, looks whether anybody still waits.
 

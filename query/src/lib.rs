@@ -2,7 +2,7 @@
 //!
 //! A [`QueryRequest`] (SQL, parameters, limits) comes in; a [`QueryAnswer`] (a schema and a stream of Arrow batches)
 //! goes out. In between the text is checked to be one reading statement, the Grafana-style macros are expanded, and
-//! DataFusion plans and runs it over a snapshot of the store: window and files, each row exactly once.
+//! `DataFusion` plans and runs it over a snapshot of the store: window and files, each row exactly once.
 //!
 //! ```text
 //!   QueryRequest -> tokens, macros -> one reading Statement -> LogicalPlan -> Snapshots of its tables

@@ -1,4 +1,4 @@
-//! One table of the store as DataFusion sees it: a plan over the window and the files of one snapshot.
+//! One table of the store as `DataFusion` sees it: a plan over the window and the files of one snapshot.
 //!
 //! ```text
 //!   Snapshot -- files ----> those whose times the filters allow, newest first --> Parquet leaf --+
@@ -38,7 +38,7 @@ use weir_storage::{DataFile, StoreError, TableId};
 use crate::catalog::{Snapshots, TakenSnapshot};
 use crate::reader::StoreReaderFactory;
 
-/// Where the store's files are found among DataFusion's object stores.
+/// Where the store's files are found among `DataFusion`'s object stores.
 pub(crate) const STORE_URL: &str = "weir://store/";
 
 /// Footers read at the same time while a query is planned.

@@ -16,12 +16,14 @@ pub(super) fn constant(function: &str, argument: &Expr) -> Result<IntervalMonthD
     match value {
         ScalarValue::Utf8(Some(text))
         | ScalarValue::LargeUtf8(Some(text))
-        | ScalarValue::Utf8View(Some(text)) => match parse_interval_month_day_nano(&spaced(text)) {
-            Ok(interval) => Ok(interval),
-            Err(_) => plan_err!(
-                "{function} cannot read '{text}' as a span of time: write it like '5m', '1h30m' or '2 days'"
-            ),
-        },
+        | ScalarValue::Utf8View(Some(text)) => {
+            let Ok(interval) = parse_interval_month_day_nano(&spaced(text)) else {
+                return plan_err!(
+                    "{function} cannot read '{text}' as a span of time: write it like '5m', '1h30m' or '2 days'"
+                );
+            };
+            Ok(interval)
+        }
         ScalarValue::IntervalMonthDayNano(Some(interval)) => Ok(*interval),
         ScalarValue::IntervalDayTime(Some(IntervalDayTime { days, milliseconds })) => {
             Ok(IntervalMonthDayNano {

@@ -64,10 +64,10 @@ impl ScalarUDFImpl for TimeBucket {
     }
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
-        match arguments {
-            [_, time] => Ok(time.clone()),
-            _ => internal_err!("time_bucket has two arguments after coercion"),
-        }
+        let [_, time] = arguments else {
+            return internal_err!("time_bucket has two arguments after coercion");
+        };
+        Ok(time.clone())
     }
 
     /// Reads the width once, while the query is planned.
