@@ -1,11 +1,43 @@
 //! weir's store.
 //!
-//! Rows come in ([`Row`], one at a time, from ingest); consistent snapshots of a table go out (for query). Between the
-//! two, the newest rows stand in memory as Arrow and everything older on disk as Parquet. The store knows what tables
-//! there are ([`tables`]) but nothing of protocols, capture or SQL.
+//! Rows come in ([`Row`], one at a time, from ingest); consistent snapshots of a table go out ([`Snapshot`], for
+//! query). Between the two, the newest rows stand in memory as Arrow and everything older on disk as Parquet:
+//!
+//! ```text
+//!   Row -> Store::append -> window (open rows -> sealed batches) -> spill -> Parquet files
+//!                             \______________ Store::snapshot _______________/
+//! ```
+//!
+//! The store knows what tables there are ([`tables`]) but nothing of protocols, capture or SQL.
 
+#![forbid(unsafe_code)]
+
+mod catalog;
+mod durable;
+mod encode;
+mod error;
+mod file;
+mod footers;
+mod layout;
+mod lock;
+mod losses;
+mod options;
+mod snapshot;
+mod spill;
+mod spiller;
+mod status;
+mod store;
 pub mod table;
 pub mod tables;
+mod window;
 
+pub use error::StoreError;
+pub use file::{DataFile, FileStats};
+pub use losses::{LossReason, StoreLoss};
+pub use options::StoreOptions;
+pub use snapshot::Snapshot;
+pub use spiller::SpillerHandle;
+pub use status::{SHOWN, StoreStatus, TableStatus};
+pub use store::Store;
 pub use table::{Identity, NodeIdentity, Process};
 pub use tables::{CaptureLoss, CaptureProgram, DnsEvent, Flow, HttpEvent, Row, TableId};

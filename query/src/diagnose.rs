@@ -1,0 +1,333 @@
+//! From the planner's errors to ones that a person at a terminal can act on: what is wrong, where, and the nearest name.
+
+use std::sync::Arc;
+
+use arrow::error::ArrowError;
+use datafusion::common::{Column, SchemaError};
+use datafusion::error::DataFusionError;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
+use parquet::errors::ParquetError;
+use weir_storage::StoreError;
+
+use crate::error::{Position, QueryError, QueryErrorKind};
+use crate::names::nearest;
+use crate::statement::position;
+
+/// What is known about a query when it fails.
+pub(crate) struct Diagnosis<'a> {
+    /// Its tokens, at their places in the caller's text.
+    pub(crate) tokens: &'a [TokenWithSpan],
+    /// The tables there are.
+    pub(crate) tables: &'a [&'a str],
+    /// The functions there are.
+    pub(crate) functions: &'a [String],
+}
+
+impl Diagnosis<'_> {
+    /// The error as its caller sees it.
+    pub(crate) fn of(&self, error: &DataFusionError) -> QueryError {
+        if let Some(error) = find::<QueryError>(error) {
+            return error.clone();
+        }
+        if let Some(error) = find::<StoreError>(error) {
+            return QueryError::new(QueryErrorKind::Execution, error.to_string());
+        }
+        let at = error
+            .diagnostic()
+            .and_then(|diagnostic| diagnostic.span)
+            .map(|span| Position {
+                line: span.start.line,
+                column: span.start.column,
+            });
+        let diagnosed = match root(error) {
+            DataFusionError::SchemaError(error, _) => self.schema(error),
+            DataFusionError::Plan(text) => self.plan(text),
+            DataFusionError::NotImplemented(text) => {
+                self.described(QueryErrorKind::Invalid, text)
+            }
+            DataFusionError::SQL(error, _) => {
+                self.described(QueryErrorKind::Syntax, &error.to_string())
+            }
+            DataFusionError::ResourcesExhausted(text) => exhausted(text),
+            DataFusionError::Execution(text) => self.described(QueryErrorKind::Execution, text),
+            DataFusionError::ArrowError(error, _) => {
+                self.described(QueryErrorKind::Execution, &arrow_text(error))
+            }
+            DataFusionError::ParquetError(error) => self.parquet(error),
+            DataFusionError::External(error) => {
+                self.described(QueryErrorKind::Execution, &error.to_string())
+            }
+            other => self.described(QueryErrorKind::Internal, &other.strip_backtrace()),
+        };
+        let at = at.or(diagnosed.position);
+        diagnosed.at(at)
+    }
+
+    fn schema(&self, error: &SchemaError) -> QueryError {
+        match error {
+            SchemaError::FieldNotFound {
+                field,
+                valid_fields,
+            } => self.no_column(field, valid_fields),
+            SchemaError::AmbiguousReference { field } => QueryError::new(
+                QueryErrorKind::Invalid,
+                format!("column `{}` is in several of the tables", field.name),
+            )
+            .at(self.place_of(&field.name))
+            .with_hint("write it with its table, as in `table.column`".to_owned()),
+            SchemaError::DuplicateQualifiedField { name, .. }
+            | SchemaError::DuplicateUnqualifiedField { name } => QueryError::new(
+                QueryErrorKind::Invalid,
+                format!("column `{name}` would stand twice in the result"),
+            )
+            .at(self.place_of(name))
+            .with_hint("give one of them another name with AS".to_owned()),
+        }
+    }
+
+    fn no_column(&self, field: &Column, valid_fields: &[Column]) -> QueryError {
+        let name = field.name.as_str();
+        let place = field
+            .spans()
+            .first()
+            .map(|span| Position {
+                line: span.start.line,
+                column: span.start.column,
+            })
+            .or_else(|| self.place_of(name));
+        let message = match &field.relation {
+            Some(relation) => format!("there is no column `{name}` in `{}`", relation.table()),
+            None => format!("there is no column `{name}`"),
+        };
+        let is_double_quoted = self.tokens.iter().any(|token| {
+            matches!(&token.token, Token::Word(word)
+                if word.quote_style == Some('"') && word.value == name)
+        });
+        let hint = if let Some(near) =
+            nearest(name, valid_fields.iter().map(|field| field.name.as_str()))
+        {
+            Some(format!("did you mean `{near}`?"))
+        } else if is_double_quoted {
+            Some(format!("texts stand in single quotes: '{name}'"))
+        } else if valid_fields.is_empty() {
+            None
+        } else {
+            let names: Vec<&str> = valid_fields
+                .iter()
+                .map(|field| field.name.as_str())
+                .collect();
+            Some(format!("there are {}", names.join(", ")))
+        };
+        QueryError::new(QueryErrorKind::NotFound, message)
+            .at(place)
+            .with_hint(hint)
+    }
+
+    /// Errors of the planner that exist only as text.
+    fn plan(&self, text: &str) -> QueryError {
+        if let Some(name) = between(text, "table '", "' not found") {
+            // The name as planned is `catalog.schema.table`.
+            let name = name.rsplit('.').next().unwrap_or(name);
+            let near = nearest(name, self.tables.iter().copied());
+            return QueryError::new(
+                QueryErrorKind::NotFound,
+                format!("there is no table `{name}`"),
+            )
+            .at(self.place_of(name))
+            .with_hint(match near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("the tables are {}", self.tables.join(", ")),
+            });
+        }
+        for (before, after) in [("Invalid function '", "'"), ("table function '", "' not found")] {
+            let Some(name) = between(text, before, after) else {
+                continue;
+            };
+            let near = nearest(name, self.functions.iter().map(String::as_str));
+            return QueryError::new(
+                QueryErrorKind::NotFound,
+                format!("there is no function `{name}`"),
+            )
+            .at(self.place_of(name))
+            .with_hint(match near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "SHOW FUNCTIONS lists them".to_owned(),
+            });
+        }
+        self.described(QueryErrorKind::Invalid, text)
+    }
+
+    fn parquet(&self, error: &ParquetError) -> QueryError {
+        self.described(
+            QueryErrorKind::Execution,
+            &format!("a file of the store cannot be read: {error}"),
+        )
+    }
+
+    /// A message in plain words, at the place of the first name it speaks of.
+    fn described(&self, kind: QueryErrorKind, text: &str) -> QueryError {
+        let message = in_plain_words(text);
+        let at = quoted(&message).find_map(|name| self.place_of(name));
+        QueryError::new(kind, message).at(at)
+    }
+
+    /// Where a name stands in the statement.
+    fn place_of(&self, name: &str) -> Option<Position> {
+        let name = name.rsplit('.').next().unwrap_or(name);
+        let token = self.tokens.iter().find(|token| match &token.token {
+            Token::Word(word) => word.value.eq_ignore_ascii_case(name),
+            Token::SingleQuotedString(text) | Token::Number(text, _) => text == name,
+            _ => false,
+        })?;
+        position(token.span)
+    }
+}
+
+/// Whether the error is that a file of the snapshot is gone or broken: later snapshots leave it out.
+pub(crate) fn is_unreadable_file(error: &DataFusionError) -> bool {
+    matches!(
+        find::<StoreError>(error),
+        Some(StoreError::Unreadable { .. })
+    )
+}
+
+/// The error under the layers of context.
+fn root(error: &DataFusionError) -> &DataFusionError {
+    match error {
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => root(inner),
+        DataFusionError::Shared(inner) => root(inner),
+        DataFusionError::Collection(errors) => errors.first().map_or(error, root),
+        DataFusionError::External(inner) => match inner.downcast_ref::<DataFusionError>() {
+            Some(inner) => root(inner),
+            None => match inner.downcast_ref::<Arc<DataFusionError>>() {
+                Some(inner) => root(inner),
+                None => error,
+            },
+        },
+        DataFusionError::ArrowError(inner, _) => match inner.as_ref() {
+            ArrowError::ExternalError(inner) => inner
+                .downcast_ref::<DataFusionError>()
+                .map_or(error, root),
+            _ => error,
+        },
+        _ => error,
+    }
+}
+
+/// The first error of that type among an error and its sources.
+fn find<E: std::error::Error + 'static>(error: &DataFusionError) -> Option<&E> {
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = source {
+        if let Some(found) = error.downcast_ref::<E>() {
+            return Some(found);
+        }
+        source = match error.downcast_ref::<DataFusionError>() {
+            Some(DataFusionError::External(inner)) => Some(inner.as_ref()),
+            Some(DataFusionError::ParquetError(inner)) => Some(inner.as_ref()),
+            Some(DataFusionError::ArrowError(inner, _)) => Some(inner.as_ref()),
+            _ => match error.downcast_ref::<ParquetError>() {
+                Some(ParquetError::External(inner)) => Some(inner.as_ref()),
+                _ => error.source(),
+            },
+        };
+    }
+    None
+}
+
+fn exhausted(text: &str) -> QueryError {
+    // The first line names what asked for the memory; the rest lists every consumer.
+    tracing::debug!(detail = text, "a query ran out of memory");
+    QueryError::new(
+        QueryErrorKind::TooLarge,
+        "the query needs more memory than queries may use",
+    )
+    .with_hint("narrow the time range, select fewer columns, or group by fewer values".to_owned())
+}
+
+fn arrow_text(error: &ArrowError) -> String {
+    match error {
+        ArrowError::CastError(text)
+        | ArrowError::ParseError(text)
+        | ArrowError::ComputeError(text)
+        | ArrowError::InvalidArgumentError(text)
+        | ArrowError::ArithmeticOverflow(text)
+        | ArrowError::NotYetImplemented(text) => text.clone(),
+        ArrowError::DivideByZero => "division by zero".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// The text between two markers.
+fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
+    let (_, rest) = text.split_once(before)?;
+    rest.split_once(after).map(|(inside, _)| inside)
+}
+
+/// The names and values that a message quotes.
+fn quoted(message: &str) -> impl Iterator<Item = &str> {
+    message
+        .split(['`', '\'', '"'])
+        .enumerate()
+        .filter(|(index, part)| index % 2 == 1 && !part.is_empty())
+        .map(|(_, part)| part)
+}
+
+/// Phrases of the planner and what to say instead; tried in order.
+const WORDING: [(&str, &str); 27] = [
+    ("Error during planning: ", ""),
+    ("Optimizer rule '", "planning step '"),
+    ("This feature is not implemented: ", "not supported: "),
+    ("Invalid or Unsupported Configuration: ", ""),
+    ("External error: ", ""),
+    ("Arrow error: ", ""),
+    ("Parser error: ", ""),
+    ("Execution error: ", ""),
+    ("Parquet error: ", ""),
+    ("Dictionary(Int32, Utf8)", "text"),
+    ("Timestamp(µs, \"UTC\")", "timestamp"),
+    ("Timestamp(ns, \"UTC\")", "timestamp"),
+    ("Timestamp(µs)", "timestamp"),
+    ("Timestamp(ns)", "timestamp"),
+    ("Interval(MonthDayNano)", "interval"),
+    ("LargeUtf8", "text"),
+    ("Utf8View", "text"),
+    ("Utf8", "text"),
+    ("UInt16", "integer"),
+    ("UInt32", "integer"),
+    ("UInt64", "integer"),
+    ("Int64", "integer"),
+    ("Int32", "integer"),
+    ("Float64", "float"),
+    ("Boolean", "boolean"),
+    ("user-defined coercion failed with: ", ""),
+    ("DataFusion", "the planner"),
+];
+
+/// A message in lower case, without a full stop, without the planner's own words for types and stages.
+fn in_plain_words(text: &str) -> String {
+    // What follows on further lines is advice for developers of the planner.
+    let text = text.split("\n\nbacktrace").next().unwrap_or(text);
+    let text = text
+        .split("This issue was likely caused by a bug")
+        .next()
+        .unwrap_or(text);
+    let text = text.lines().next().unwrap_or(text);
+    let mut plain = text.trim().to_owned();
+    for (theirs, ours) in WORDING {
+        plain = plain.replace(theirs, ours);
+    }
+    in_lower_case(&plain)
+}
+
+/// The first letter in lower case, unless it begins a word in capitals; no full stop at the end.
+pub(crate) fn in_lower_case(text: &str) -> String {
+    let text = text.trim().trim_end_matches('.');
+    let mut letters = text.chars();
+    let first = letters.next();
+    match first {
+        Some(first) if !letters.clone().next().is_some_and(char::is_uppercase) => {
+            first.to_lowercase().chain(letters).collect()
+        }
+        _ => text.to_owned(),
+    }
+}

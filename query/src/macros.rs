@@ -1,0 +1,261 @@
+//! The macros that Grafana and the saved scripts write: `$__timeFilter(column)`, `$__from`, `$__to`, `$__interval`.
+//!
+//! They are expanded on tokens rather than on text: one inside a string or a comment stays as it is, and what a macro
+//! becomes keeps the macro's place, so that an error still points into the caller's own text.
+
+use std::time::Duration;
+
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::tokenizer::{Span, Token, TokenWithSpan, Tokenizer};
+
+use crate::error::{QueryError, QueryErrorKind};
+use crate::statement::position;
+
+/// What the macros stand for in one query.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct MacroValues {
+    /// Microseconds since 1970-01-01 UTC, inclusive.
+    pub(crate) from: Option<i64>,
+    /// Microseconds since 1970-01-01 UTC, exclusive.
+    pub(crate) to: Option<i64>,
+    /// Width of a step.
+    pub(crate) interval: Option<Duration>,
+}
+
+const PREFIX: &str = "$__";
+const NAMES: [&str; 4] = ["$__timeFilter", "$__from", "$__to", "$__interval"];
+
+/// Steps that read well on an axis, in seconds.
+const ROUND_STEPS: [u64; 14] = [
+    1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1_800, 3_600, 21_600, 86_400,
+];
+/// Steps wanted in the range when the caller gives no width.
+const STEPS: u64 = 100;
+
+/// Replaces each macro by what it stands for.
+pub(crate) fn expand(
+    tokens: Vec<TokenWithSpan>,
+    values: &MacroValues,
+) -> Result<Vec<TokenWithSpan>, QueryError> {
+    let mut expanded = Vec::with_capacity(tokens.len());
+    let mut tokens = tokens.into_iter();
+    while let Some(token) = tokens.next() {
+        let name = match &token.token {
+            Token::Placeholder(name) if name.starts_with(PREFIX) => name.clone(),
+            _ => {
+                expanded.push(token);
+                continue;
+            }
+        };
+        match name.as_str() {
+            "$__timeFilter" => {
+                let column = argument(&mut tokens, &token)?;
+                expanded.extend(time_filter(&column, values, token.span)?);
+            }
+            "$__from" => expanded.extend(time(bound("from", values.from, &token)?, token.span)?),
+            "$__to" => expanded.extend(time(bound("to", values.to, &token)?, token.span)?),
+            "$__interval" => {
+                let milliseconds = step(values, &token)?.as_millis();
+                expanded.extend(sql(
+                    &format!("INTERVAL '{milliseconds} milliseconds'"),
+                    token.span,
+                )?);
+            }
+            _ => {
+                let hint = crate::names::nearest(&name, NAMES);
+                return Err(QueryError::new(
+                    QueryErrorKind::NotFound,
+                    format!("there is no macro `{name}`"),
+                )
+                .at(position(token.span))
+                .with_hint(match hint {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("the macros are {}", NAMES.join(", ")),
+                }));
+            }
+        }
+    }
+    Ok(expanded)
+}
+
+/// The tokens between the parentheses that follow a macro.
+fn argument(
+    tokens: &mut impl Iterator<Item = TokenWithSpan>,
+    name: &TokenWithSpan,
+) -> Result<Vec<TokenWithSpan>, QueryError> {
+    let missing = || {
+        QueryError::new(
+            QueryErrorKind::Syntax,
+            format!("`{}` needs a column in parentheses", name.token),
+        )
+        .at(position(name.span))
+    };
+    let mut significant = tokens
+        .by_ref()
+        .skip_while(|token| matches!(token.token, Token::Whitespace(_)));
+    if !matches!(
+        significant.next(),
+        Some(TokenWithSpan {
+            token: Token::LParen,
+            ..
+        })
+    ) {
+        return Err(missing());
+    }
+    let mut depth = 1_usize;
+    let mut inside = Vec::new();
+    for token in tokens {
+        match token.token {
+            Token::LParen => depth += 1,
+            Token::RParen => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            break;
+        }
+        inside.push(token);
+    }
+    let is_empty = inside
+        .iter()
+        .all(|token| matches!(token.token, Token::Whitespace(_)));
+    if depth > 0 || is_empty {
+        return Err(missing());
+    }
+    Ok(inside)
+}
+
+/// `(column >= from AND column < to)`, with the bounds there are.
+fn time_filter(
+    column: &[TokenWithSpan],
+    values: &MacroValues,
+    span: Span,
+) -> Result<Vec<TokenWithSpan>, QueryError> {
+    let mut filter = sql("(TRUE", span)?;
+    for (operator, bound) in [(">=", values.from), ("<", values.to)] {
+        let Some(bound) = bound else { continue };
+        filter.extend(sql(" AND (", span)?);
+        filter.extend_from_slice(column);
+        filter.extend(sql(&format!(") {operator} "), span)?);
+        filter.extend(time(bound, span)?);
+    }
+    filter.extend(sql(")", span)?);
+    Ok(filter)
+}
+
+fn bound(name: &str, value: Option<i64>, token: &TokenWithSpan) -> Result<i64, QueryError> {
+    value.ok_or_else(|| {
+        QueryError::new(
+            QueryErrorKind::Invalid,
+            format!("`{}` needs the time range's `{name}`", token.token),
+        )
+        .at(position(token.span))
+        .with_hint(format!("give the query a `{name}`"))
+    })
+}
+
+/// The width of a step: as given, or a round one that makes about [`STEPS`] of the range.
+fn step(values: &MacroValues, token: &TokenWithSpan) -> Result<Duration, QueryError> {
+    if let Some(interval) = values.interval {
+        return Ok(interval.max(Duration::from_millis(1)));
+    }
+    let from = bound("from", values.from, token)?;
+    let to = bound("to", values.to, token)?;
+    let seconds = to.abs_diff(from) / 1_000_000 / STEPS;
+    let round = ROUND_STEPS.iter().find(|step| **step >= seconds);
+    Ok(Duration::from_secs(round.copied().unwrap_or(86_400)))
+}
+
+/// A time as an expression of exactly the type of the tables' times, so that it prunes.
+fn time(microseconds: i64, span: Span) -> Result<Vec<TokenWithSpan>, QueryError> {
+    sql(
+        &format!("arrow_cast({microseconds}, 'Timestamp(Microsecond, Some(\"UTC\"))')"),
+        span,
+    )
+}
+
+/// The tokens of our own text, all at the macro's place.
+fn sql(text: &str, span: Span) -> Result<Vec<TokenWithSpan>, QueryError> {
+    let tokens = Tokenizer::new(&GenericDialect {}, text)
+        .tokenize()
+        .map_err(|error| QueryError::new(QueryErrorKind::Internal, error.to_string()))?;
+    Ok(tokens
+        .into_iter()
+        .map(|token| TokenWithSpan { token, span })
+        .collect())
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use super::*;
+
+    fn expanded(text: &str, values: &MacroValues) -> Result<String, QueryError> {
+        let tokens = Tokenizer::new(&GenericDialect {}, text)
+            .tokenize_with_location()
+            .unwrap();
+        let tokens = expand(tokens, values)?;
+        Ok(tokens
+            .iter()
+            .map(|token| token.token.to_string())
+            .collect())
+    }
+
+    const HOUR: MacroValues = MacroValues {
+        from: Some(1_000_000),
+        to: Some(3_601_000_000),
+        interval: None,
+    };
+
+    #[test]
+    fn a_time_filter_is_half_open_and_keeps_the_bounds_there_are() {
+        let both = expanded("WHERE $__timeFilter(h.time)", &HOUR).unwrap();
+        assert_eq!(
+            both,
+            "WHERE (TRUE AND (h.time) >= arrow_cast(1000000, 'Timestamp(Microsecond, Some(\"UTC\"))') \
+             AND (h.time) < arrow_cast(3601000000, 'Timestamp(Microsecond, Some(\"UTC\"))'))"
+        );
+        assert_eq!(
+            expanded("$__timeFilter(time)", &MacroValues::default()).unwrap(),
+            "(TRUE)"
+        );
+    }
+
+    #[test]
+    fn an_interval_is_a_round_step_of_the_range() {
+        assert_eq!(
+            expanded("$__interval", &HOUR).unwrap(),
+            "INTERVAL '60000 milliseconds'"
+        );
+        let given = MacroValues {
+            interval: Some(Duration::from_millis(1500)),
+            ..HOUR
+        };
+        assert_eq!(
+            expanded("$__interval", &given).unwrap(),
+            "INTERVAL '1500 milliseconds'"
+        );
+    }
+
+    #[test]
+    fn strings_and_comments_are_left_alone() {
+        let text = "SELECT '$__from' /* $__to */";
+        assert_eq!(expanded(text, &HOUR).unwrap(), text);
+    }
+
+    #[test]
+    fn an_error_points_at_the_macro() {
+        let error = expanded("SELECT\n  $__fromm", &HOUR).unwrap_err();
+        assert_eq!(error.hint.as_deref(), Some("did you mean `$__from`?"));
+        assert_eq!(error.position.map(|p| (p.line, p.column)), Some((2, 3)));
+        for text in ["$__timeFilter", "$__timeFilter(", "$__timeFilter( )"] {
+            assert_eq!(
+                expanded(text, &HOUR).unwrap_err().kind,
+                QueryErrorKind::Syntax
+            );
+        }
+        assert_eq!(
+            expanded("$__from", &MacroValues::default()).unwrap_err().kind,
+            QueryErrorKind::Invalid
+        );
+    }
+}

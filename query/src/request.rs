@@ -1,0 +1,68 @@
+//! What a caller asks.
+
+use std::time::Duration;
+
+use datafusion::common::{ParamValues, ScalarValue};
+use serde_json::{Map, Value};
+
+use crate::error::{QueryError, QueryErrorKind};
+
+/// A query and its limits.
+#[derive(Debug, Clone, Default)]
+pub struct QueryRequest {
+    /// One reading statement.
+    pub sql: String,
+    /// Values of `$name` parameters: numbers, strings, booleans and null. They are bound, never pasted.
+    pub params: Map<String, Value>,
+    /// How long it may take, the reading of the answer included; the engine's default without.
+    pub timeout: Option<Duration>,
+    /// Most rows of the answer; the engine's default without.
+    pub limit: Option<usize>,
+    /// Start of the time range, inclusive, in microseconds since 1970-01-01 UTC: `$__from` and `$__timeFilter`.
+    pub from: Option<i64>,
+    /// End of the time range, exclusive, in microseconds since 1970-01-01 UTC: `$__to` and `$__timeFilter`.
+    pub to: Option<i64>,
+    /// Width of a step of a time series, `$__interval`; without, a round step that makes about a hundred of the range.
+    pub interval: Option<Duration>,
+}
+
+impl QueryRequest {
+    /// A query without parameters and with the engine's limits.
+    pub fn new(sql: impl Into<String>) -> Self {
+        Self {
+            sql: sql.into(),
+            ..Self::default()
+        }
+    }
+}
+
+/// The parameters as values of SQL types.
+pub(crate) fn bind(params: &Map<String, Value>) -> Result<ParamValues, QueryError> {
+    let mut values = Vec::with_capacity(params.len());
+    for (name, value) in params {
+        values.push((name.clone(), scalar(name, value)?));
+    }
+    Ok(ParamValues::from(values))
+}
+
+fn scalar(name: &str, value: &Value) -> Result<ScalarValue, QueryError> {
+    match value {
+        Value::Null => Ok(ScalarValue::Null),
+        Value::Bool(truth) => Ok(ScalarValue::Boolean(Some(*truth))),
+        Value::String(text) => Ok(ScalarValue::Utf8(Some(text.clone()))),
+        Value::Number(number) => {
+            let integer = number.as_i64().map(|number| ScalarValue::Int64(Some(number)));
+            let float = || number.as_f64().map(|number| ScalarValue::Float64(Some(number)));
+            integer.or_else(float).ok_or_else(|| {
+                QueryError::new(
+                    QueryErrorKind::Invalid,
+                    format!("the value of parameter `{name}` is out of range"),
+                )
+            })
+        }
+        Value::Array(_) | Value::Object(_) => Err(QueryError::new(
+            QueryErrorKind::Invalid,
+            format!("parameter `{name}` must be a number, a string, a boolean or null"),
+        )),
+    }
+}

@@ -1,0 +1,235 @@
+//! One Parquet file of a table, as a snapshot hands it out.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+
+use arrow::datatypes::{DataType, SchemaRef};
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use futures::future::BoxFuture;
+use futures::{FutureExt as _, TryFutureExt as _};
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt as _};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::arrow::async_reader::MetadataFetch;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::statistics::Statistics;
+
+use crate::error::StoreError;
+use crate::footers::FooterCache;
+use crate::layout::FileName;
+
+/// Bytes read from a file's end at first: nearly always the whole footer with its page index.
+const FOOTER_HINT: usize = 64 * 1024;
+
+/// What a file's footer says about its rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileStats {
+    /// Number of rows.
+    pub rows: u64,
+    /// Earliest `time`, microseconds since 1970.
+    pub min_time: i64,
+    /// Latest `time`, microseconds since 1970.
+    pub max_time: i64,
+}
+
+/// What files need to read their footers.
+pub(crate) struct FileReading {
+    pub(crate) object_store: Arc<dyn ObjectStore>,
+    pub(crate) footers: FooterCache,
+}
+
+/// One immutable Parquet file. Its rows are ordered by `time`.
+///
+/// Listing opens no file: the path tells the hour and, for files that no compaction made, the number of rows. The
+/// footer is read when somebody asks, and kept in a bounded cache. The file's own schema is in
+/// [`DataFile::metadata`]: an older file may lack columns of the table (they are NULL), a newer one may have more
+/// (they are ignored); columns go by name.
+pub struct DataFile {
+    /// Where it is, relative to [`crate::Store::object_store`].
+    pub path: Path,
+    /// Its size in bytes.
+    pub size: u64,
+    pub(crate) modified: DateTime<Utc>,
+    pub(crate) name: FileName,
+    stats: OnceLock<FileStats>,
+    unreadable: OnceLock<String>,
+    reading: Arc<FileReading>,
+}
+
+impl fmt::Debug for DataFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DataFile")
+            .field("path", &self.path)
+            .field("size", &self.size)
+            .field("stats", &self.stats)
+            .field("unreadable", &self.unreadable)
+            .finish_non_exhaustive()
+    }
+}
+
+impl DataFile {
+    pub(crate) fn new(
+        path: Path,
+        size: u64,
+        modified: DateTime<Utc>,
+        name: FileName,
+        reading: Arc<FileReading>,
+    ) -> Self {
+        Self {
+            path,
+            size,
+            modified,
+            name,
+            stats: OnceLock::new(),
+            unreadable: OnceLock::new(),
+            reading,
+        }
+    }
+
+    /// The file with what its writer knows of its rows.
+    pub(crate) fn with_stats(self, stats: FileStats) -> Self {
+        // It was just made, so nothing is set yet.
+        let _ = self.stats.set(stats);
+        self
+    }
+
+    /// Exact statistics, where the footer was read before or this process wrote the file.
+    pub fn stats(&self) -> Option<FileStats> {
+        self.stats.get().copied()
+    }
+
+    /// Number of rows: exact where [`Self::stats`] is known, else as the file's name says.
+    pub fn rows(&self) -> u64 {
+        self.stats()
+            .map(|stats| stats.rows)
+            .or(self.name.rows())
+            .unwrap_or(0)
+    }
+
+    /// Earliest and latest `time` (µs) that its rows can have: exact where [`Self::stats`] is known, else its hour.
+    pub fn time_bounds(&self) -> (i64, i64) {
+        self.stats().map_or(self.name.hour.bounds(), |stats| {
+            (stats.min_time, stats.max_time)
+        })
+    }
+
+    /// Exact statistics, from the footer where they are not known yet.
+    pub async fn load_stats(&self) -> Result<FileStats, StoreError> {
+        match self.stats() {
+            Some(stats) => Ok(stats),
+            None => {
+                let metadata = self.metadata().await?;
+                Ok(self.stats_of(metadata.metadata()))
+            }
+        }
+    }
+
+    /// The footer with its page index, and the file's Arrow schema.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unreadable`] where the file is no Parquet of weir's or no longer there: leave it out of the
+    /// query, as later snapshots do. [`StoreError::Object`] where it cannot be read for now.
+    pub async fn metadata(&self) -> Result<ArrowReaderMetadata, StoreError> {
+        if let Some(reason) = self.unreadable.get() {
+            return Err(self.unreadable_error(reason));
+        }
+        if let Some(metadata) = self.reading.footers.get(&self.path) {
+            return Ok(metadata);
+        }
+        let loaded = ParquetMetaDataReader::new()
+            .with_page_index_policy(PageIndexPolicy::Optional)
+            .with_prefetch_hint(Some(FOOTER_HINT))
+            .load_and_finish(FooterFetch(self), self.size)
+            .await
+            .and_then(|metadata| {
+                ArrowReaderMetadata::try_new(Arc::new(metadata), ArrowReaderOptions::new())
+            });
+        let metadata = match loaded {
+            Ok(metadata) => metadata,
+            Err(ParquetError::External(source)) => {
+                return Err(match source.downcast::<object_store::Error>() {
+                    Ok(source) if !matches!(*source, object_store::Error::NotFound { .. }) => {
+                        StoreError::object("read", &self.path)(*source)
+                    }
+                    Ok(_) => self.mark_unreadable("the file is gone"),
+                    Err(source) => self.mark_unreadable(&source.to_string()),
+                });
+            }
+            Err(error) => return Err(self.mark_unreadable(&error.to_string())),
+        };
+        if !has_time(metadata.schema()) {
+            return Err(self.mark_unreadable("it has no column `time` of microseconds UTC"));
+        }
+        self.stats_of(metadata.metadata());
+        self.reading
+            .footers
+            .insert(self.path.clone(), metadata.clone());
+        Ok(metadata)
+    }
+
+    /// Leaves the file out of later snapshots, because reading it failed for this reason; returns the error to show.
+    pub fn mark_unreadable(&self, reason: &str) -> StoreError {
+        if self.unreadable.set(reason.to_owned()).is_ok() {
+            tracing::warn!(path = %self.path, reason, "leaving out a file that cannot be read");
+        }
+        self.unreadable_error(reason)
+    }
+
+    /// Why the file is left out, where it is.
+    pub fn unreadable(&self) -> Option<&str> {
+        self.unreadable.get().map(String::as_str)
+    }
+
+    fn unreadable_error(&self, reason: &str) -> StoreError {
+        StoreError::Unreadable {
+            path: self.path.to_string(),
+            reason: reason.to_owned(),
+        }
+    }
+
+    fn stats_of(&self, metadata: &ParquetMetaData) -> FileStats {
+        *self.stats.get_or_init(|| {
+            let (hour_min, hour_max) = self.name.hour.bounds();
+            let (mut min_time, mut max_time) = (i64::MAX, i64::MIN);
+            for group in metadata.row_groups() {
+                let time = group
+                    .columns()
+                    .iter()
+                    .find(|column| column.column_path().string() == "time");
+                let range = match time.and_then(|column| column.statistics()) {
+                    Some(Statistics::Int64(times)) => times.min_opt().zip(times.max_opt()),
+                    _ => None,
+                };
+                let (&min, &max) = range.unwrap_or((&hour_min, &hour_max));
+                min_time = min_time.min(min);
+                max_time = max_time.max(max);
+            }
+            FileStats {
+                rows: u64::try_from(metadata.file_metadata().num_rows()).unwrap_or(0),
+                min_time,
+                max_time,
+            }
+        })
+    }
+}
+
+fn has_time(schema: &SchemaRef) -> bool {
+    schema.field_with_name("time").is_ok_and(|field| {
+        matches!(field.data_type(), DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, Some(zone)) if &**zone == "UTC")
+    })
+}
+
+struct FooterFetch<'a>(&'a DataFile);
+
+impl MetadataFetch for FooterFetch<'_> {
+    fn fetch(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, ParquetError>> {
+        let file = self.0;
+        async move { file.reading.object_store.get_range(&file.path, range).await }
+            .map_err(|error| ParquetError::External(Box::new(error)))
+            .boxed()
+    }
+}

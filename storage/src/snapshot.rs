@@ -1,0 +1,60 @@
+//! One consistent view of a table.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+
+use crate::file::DataFile;
+use crate::tables::TableId;
+use crate::window::TableState;
+
+/// All rows of a table at one moment, each exactly once: those of the files and those of the batches.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// The table.
+    pub table: TableId,
+    /// Schema of the batches: the table's, projected.
+    pub schema: SchemaRef,
+    /// The files, in order of their hour. Files known to be unreadable are left out.
+    pub files: Arc<[Arc<DataFile>]>,
+    /// The rows in memory, already projected, in order of arrival (not of time).
+    pub batches: Vec<RecordBatch>,
+    /// Earliest and latest `time` (µs) of each of the batches, also where `time` is not in the projection.
+    pub batch_times: Vec<(i64, i64)>,
+}
+
+impl Snapshot {
+    pub(crate) fn new(
+        table: TableId,
+        columns: &[usize],
+        state: &TableState,
+        open: Option<(RecordBatch, (i64, i64))>,
+    ) -> Self {
+        let mut batches = Vec::with_capacity(state.sealed.len() + 1);
+        let mut batch_times = Vec::with_capacity(state.sealed.len() + 1);
+        for sealed in &state.sealed {
+            let projected = sealed.rows.project(columns);
+            batches.push(projected.expect("the open rows were projected in the same way"));
+            batch_times.push(sealed.times);
+        }
+        if let Some((rows, times)) = open {
+            batches.push(rows);
+            batch_times.push(times);
+        }
+        let schema = table.schema().project(columns);
+        let is_readable = |file: &&Arc<DataFile>| file.unreadable().is_none();
+        let files = if state.files.iter().all(|file| is_readable(&file)) {
+            Arc::clone(&state.files)
+        } else {
+            state.files.iter().filter(is_readable).cloned().collect()
+        };
+        Self {
+            table,
+            schema: Arc::new(schema.expect("the projection is within the table's schema")),
+            files,
+            batches,
+            batch_times,
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! How the store is, for `/api/v1/status` and `/metrics`.
+
+use std::sync::atomic::Ordering;
+
+use serde::Serialize;
+
+use crate::error::StoreError;
+use crate::window::Table;
+
+/// How the store is.
+#[derive(Debug, Clone, Serialize)]
+pub struct StoreStatus {
+    /// The data directory.
+    pub directory: String,
+    /// Whether it was opened for reading only.
+    pub read_only: bool,
+    /// Memory the windows of all tables may take together.
+    pub budget_bytes: u64,
+    /// Memory they take.
+    pub window_bytes: u64,
+    /// The tables, in the order of declaration.
+    pub tables: Vec<TableStatus>,
+    /// Files that could not be read and are left out, with the reason; at most [`SHOWN`] of them.
+    pub unreadable_files: Vec<String>,
+    /// How many files could not be read.
+    pub unreadable_file_count: u64,
+    /// Entries in the tables' directories that are not weir's and are left alone; at most [`SHOWN`] of them.
+    pub foreign_files: Vec<String>,
+    /// How many there are of them.
+    pub foreign_file_count: u64,
+}
+
+/// How many unreadable and foreign files a status names.
+pub const SHOWN: usize = 20;
+
+/// How one table is.
+#[derive(Debug, Clone, Serialize)]
+pub struct TableStatus {
+    /// Its name.
+    pub table: &'static str,
+    /// Rows appended since the store was opened.
+    pub rows_appended: u64,
+    /// Rows lost since the store was opened, because there was no room for them.
+    pub rows_dropped: u64,
+    /// Rows in memory.
+    pub window_rows: u64,
+    /// Memory they take.
+    pub window_bytes: u64,
+    /// Files.
+    pub files: u64,
+    /// Rows in files, as far as names and footers read so far tell.
+    pub file_rows: u64,
+    /// Bytes of the files.
+    pub file_bytes: u64,
+    /// Files written since the store was opened.
+    pub spills: u64,
+    /// Attempts to write a file that failed since the store was opened.
+    pub spill_failures: u64,
+    /// Why the last attempt to write a file failed; `None` when it did not.
+    pub last_error: Option<String>,
+}
+
+impl Table {
+    /// Keeps how a spill of this table ended.
+    pub(crate) fn note_spill(&self, outcome: &Result<(), StoreError>) {
+        let error = outcome.as_ref().err().map(ToString::to_string);
+        if let Some(error) = &error {
+            self.counters.failures.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(
+                table = self.id.name(),
+                error,
+                "cannot write rows to a file; they stay in memory"
+            );
+        }
+        *self.counters.last_error.lock() = error;
+    }
+
+    pub(crate) fn status(&self) -> TableStatus {
+        let (rows_appended, open_rows) = self.open_rows();
+        let state = self.state.load();
+        let sealed_rows: usize = state.sealed.iter().map(|batch| batch.rows.num_rows()).sum();
+        let counters = &self.counters;
+        TableStatus {
+            table: self.id.name(),
+            rows_appended,
+            rows_dropped: counters.dropped.load(Ordering::Relaxed),
+            window_rows: (open_rows + sealed_rows) as u64,
+            window_bytes: (self.sealed_bytes() + self.open_bytes()) as u64,
+            files: state.files.len() as u64,
+            file_rows: state.files.iter().map(|file| file.rows()).sum(),
+            file_bytes: state.files.iter().map(|file| file.size).sum(),
+            spills: counters.spills.load(Ordering::Relaxed),
+            spill_failures: counters.failures.load(Ordering::Relaxed),
+            last_error: counters.last_error.lock().clone(),
+        }
+    }
+}

@@ -1,0 +1,424 @@
+//! The store: all tables, their memory and their files.
+
+use std::path::{Path as FsPath, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures::future::join_all;
+use object_store::ObjectStore;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::catalog;
+use crate::durable::create_directory;
+use crate::error::StoreError;
+use crate::file::FileReading;
+use crate::footers::FooterCache;
+use crate::layout::file_safe;
+use crate::lock::{DirectoryLock, LOCK_FILE};
+use crate::losses::{LossReason, Losses, StoreLoss};
+use crate::options::{DEFAULT_FOOTER_BYTES, StoreOptions};
+use crate::snapshot::Snapshot;
+use crate::spill::{Target, spill_table};
+use crate::spiller::SpillerHandle;
+use crate::status::{SHOWN, StoreStatus, TableStatus};
+use crate::tables::{Row, TableId};
+use crate::window::{Budget, Table};
+
+/// The store of one node: every table's newest rows in memory, the rest in Parquet files.
+///
+/// Rows go in by [`append`](Self::append), which never waits; [`snapshot`](Self::snapshot) hands out a consistent
+/// view of a table. A [spiller](Self::start_spiller) moves rows to files in the background. Dropping the store loses
+/// what is in memory: call [`flush`](Self::flush) before.
+pub struct Store {
+    core: Arc<Core>,
+}
+
+/// What the jobs of a store share.
+pub(crate) struct Core {
+    root: PathBuf,
+    tables: Box<[Table]>,
+    budget: Budget,
+    losses: Losses,
+    reading: Arc<FileReading>,
+    foreign: Mutex<Vec<String>>,
+    writer: Option<Writer>,
+    /// Held by whoever changes the lists of files.
+    files: Arc<tokio::sync::Mutex<()>>,
+    /// One thread at a time makes room.
+    making_room: Mutex<()>,
+    /// Told when half the budget is used.
+    pub(crate) pressed: Notify,
+}
+
+/// What only a store that was opened for writing has.
+struct Writer {
+    node: String,
+    batch_rows: usize,
+    batch_bytes: usize,
+    job_bytes: usize,
+    spill_age: Duration,
+    _lock: DirectoryLock,
+}
+
+/// Which rows a spill moves.
+#[derive(Debug, Clone, Copy)]
+enum Which {
+    /// Those that are old enough, and if half the budget is used, as many as bring it down to a quarter.
+    Due,
+    Everything,
+}
+
+impl Store {
+    /// Opens a data directory for reading and writing; makes it if it is not there.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::InUse`] where another process writes to it, naming that; [`StoreError::Io`] where the directory
+    /// cannot be made or listed. A file that is not weir's is no error: see [`StoreStatus::foreign_files`].
+    pub async fn open(options: StoreOptions) -> Result<Arc<Self>, StoreError> {
+        create_directory(&options.dir)?;
+        let writer = Writer {
+            node: file_safe(&options.node),
+            batch_rows: options.batch_rows.max(1),
+            batch_bytes: options.batch_bytes(),
+            job_bytes: options.job_bytes(),
+            spill_age: options.spill_age,
+            _lock: DirectoryLock::take(&options.dir)?,
+        };
+        let budget = Budget::new(options.memory_bytes);
+        Self::load(&options.dir, options.footer_bytes, budget, Some(writer)).await
+    }
+
+    /// Opens a data directory for reading what is in its files; another process may be writing to it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NoDirectory`] and [`StoreError::NoData`] where weir never wrote there.
+    pub async fn open_read_only(dir: &FsPath) -> Result<Arc<Self>, StoreError> {
+        if !dir.is_dir() {
+            return Err(StoreError::NoDirectory {
+                path: dir.to_path_buf(),
+            });
+        }
+        let is_ours = dir.join(LOCK_FILE).exists()
+            || TableId::ALL
+                .iter()
+                .any(|table| dir.join(table.name()).is_dir());
+        if !is_ours {
+            return Err(StoreError::NoData {
+                path: dir.to_path_buf(),
+            });
+        }
+        Self::load(dir, DEFAULT_FOOTER_BYTES, Budget::new(0), None).await
+    }
+
+    async fn load(
+        dir: &FsPath,
+        footer_bytes: usize,
+        budget: Budget,
+        writer: Option<Writer>,
+    ) -> Result<Arc<Self>, StoreError> {
+        let object_store = LocalFileSystem::new_with_prefix(dir).map_err(StoreError::object(
+            "open the data directory",
+            &Path::default(),
+        ))?;
+        let reading = Arc::new(FileReading {
+            object_store: Arc::new(object_store),
+            footers: FooterCache::new(footer_bytes),
+        });
+        let core = Core {
+            root: dir.to_path_buf(),
+            tables: TableId::ALL
+                .iter()
+                .map(|&table| Table::new(table, Arc::default(), 0))
+                .collect(),
+            budget,
+            losses: Losses::default(),
+            reading,
+            foreign: Mutex::default(),
+            writer,
+            files: Arc::default(),
+            making_room: Mutex::default(),
+            pressed: Notify::new(),
+        };
+        let unfinished = core.list_files().await;
+        catalog::remove_temporary(unfinished, &core.reading).await;
+        Ok(Arc::new(Self {
+            core: Arc::new(core),
+        }))
+    }
+
+    /// Adds a row; snapshots see it at once.
+    ///
+    /// Never waits for a disk. When the memory budget is full because rows cannot be written as fast as they come (or
+    /// not at all), the oldest rows of all tables go, each counted: see [`take_losses`](Self::take_losses). Who can
+    /// wait calls [`make_room`](Self::make_room) now and then, and loses nothing.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the store owns the row from here on; how it keeps it is its own affair"
+    )]
+    pub fn append(&self, row: Row) {
+        let core = &self.core;
+        let table = core.table(row.table());
+        let Some(writer) = &core.writer else {
+            core.losses.add(StoreLoss {
+                table: table.id,
+                reason: LossReason::ReadOnly,
+                rows: 1,
+                bytes: 0,
+            });
+            return;
+        };
+        if table.append(&row, writer.batch_rows, writer.batch_bytes, &core.budget) {
+            core.keep_to_budget();
+        }
+    }
+
+    /// One consistent view of a table, of the columns at these places of its schema (all of them without
+    /// `projection`).
+    ///
+    /// # Panics
+    ///
+    /// If a place lies outside the table's schema.
+    pub fn snapshot(&self, table: TableId, projection: Option<&[usize]>) -> Snapshot {
+        self.core.table(table).snapshot(projection)
+    }
+
+    /// Where the files of snapshots are read from.
+    pub fn object_store(&self) -> Arc<dyn ObjectStore> {
+        Arc::clone(&self.core.reading.object_store)
+    }
+
+    /// Moves to files what is due: tables whose oldest row is older than the spill age, and if half the memory budget
+    /// is used, as many as bring it down to a quarter.
+    ///
+    /// # Errors
+    ///
+    /// The first that occurred; the rows that could not be written are in memory as before. Stopping to wait for it
+    /// stops nothing.
+    pub async fn spill(&self) -> Result<(), StoreError> {
+        self.core.write(Which::Due).await
+    }
+
+    /// Moves everything to files, as before shutting down.
+    ///
+    /// # Errors
+    ///
+    /// As [`spill`](Self::spill).
+    pub async fn flush(&self) -> Result<(), StoreError> {
+        self.core.write(Which::Everything).await
+    }
+
+    /// Waits until at least half of the memory budget is free, for those who read faster than a disk writes: a row
+    /// appended after that is not lost while no more than the other half is appended before the next call.
+    ///
+    /// # Errors
+    ///
+    /// As [`spill`](Self::spill).
+    pub async fn make_room(&self) -> Result<(), StoreError> {
+        while self.core.is_pressed() {
+            self.core.write(Which::Due).await?;
+        }
+        Ok(())
+    }
+
+    /// Starts the task that moves rows to files in the background, on the current tokio runtime.
+    pub fn start_spiller(self: &Arc<Self>) -> SpillerHandle {
+        SpillerHandle::start(Arc::clone(&self.core))
+    }
+
+    /// Rows that had to go since the last call, by table and reason.
+    pub fn take_losses(&self) -> Vec<StoreLoss> {
+        self.core.losses.take()
+    }
+
+    /// Looks again which files there are, so that those of other writers appear and deleted ones go.
+    pub async fn refresh(&self) {
+        let _files = self.core.files.lock().await;
+        self.core.list_files().await;
+    }
+
+    /// How the store is.
+    pub fn status(&self) -> StoreStatus {
+        self.core.status()
+    }
+}
+
+impl Core {
+    fn table(&self, table: TableId) -> &Table {
+        // Tables stand in the order of `TableId::ALL`, which is that of the variants.
+        &self.tables[table as usize]
+    }
+
+    fn window_bytes(&self) -> usize {
+        let open: usize = self.tables.iter().map(Table::open_bytes).sum();
+        self.budget.sealed() + open
+    }
+
+    fn is_pressed(&self) -> bool {
+        self.window_bytes() > self.budget.limit / 2
+    }
+
+    /// How often the spiller looks.
+    pub(crate) fn tick(&self) -> Duration {
+        let age = self
+            .writer
+            .as_ref()
+            .map_or(Duration::MAX, |writer| writer.spill_age);
+        (age / 4).clamp(Duration::from_millis(10), Duration::from_secs(1))
+    }
+
+    /// Wakes the spiller when half the budget is used, and drops the oldest batches when all of it is.
+    fn keep_to_budget(&self) {
+        if !self.is_pressed() {
+            return;
+        }
+        self.pressed.notify_one();
+        let _one_at_a_time = self.making_room.lock();
+        while self.window_bytes() > self.budget.limit {
+            let oldest = self
+                .tables
+                .iter()
+                .filter_map(|table| table.oldest_waiting().map(|batch| (table, batch)))
+                .min_by_key(|(_, batch)| batch.order);
+            let Some((table, batch)) = oldest else {
+                return;
+            };
+            if table.drop_batch(&batch, &self.budget) {
+                self.losses.add(StoreLoss {
+                    table: table.id,
+                    reason: table.loss_reason(),
+                    rows: batch.rows.num_rows() as u64,
+                    bytes: batch.bytes as u64,
+                });
+            }
+        }
+    }
+
+    /// Lists the files of all tables anew; returns what crashes left behind. To be called by one at a time.
+    async fn list_files(&self) -> Vec<Path> {
+        let node = self.writer.as_ref().map(|writer| writer.node.as_str());
+        let listings = join_all(self.tables.iter().map(async |table| {
+            let known = Arc::clone(&table.state.load().files);
+            let listing = catalog::list(table.id, node, &known, &self.reading).await;
+            (table, listing)
+        }))
+        .await;
+        let (mut foreign, mut temporary) = (Vec::new(), Vec::new());
+        for (table, listing) in listings {
+            if let Some(node) = node {
+                let next = catalog::next_sequence(&listing.files, node);
+                table.next_sequence.fetch_max(next, Ordering::Relaxed);
+            }
+            table.replace(&[], &[], Some(&listing.files.into()));
+            foreign.extend(listing.foreign);
+            temporary.extend(listing.temporary);
+        }
+        let mut known = self.foreign.lock();
+        for path in foreign
+            .iter()
+            .filter(|path| !known.contains(path))
+            .take(SHOWN)
+        {
+            tracing::warn!(path, "leaving alone what is not a file of weir's");
+        }
+        *known = foreign;
+        temporary
+    }
+
+    /// Writes rows to files on a thread of its own, so that it goes to its end even if nobody waits for it.
+    async fn write(self: &Arc<Self>, which: Which) -> Result<(), StoreError> {
+        let files = Arc::clone(&self.files).lock_owned().await;
+        let core = Arc::clone(self);
+        tokio::task::spawn_blocking(move || {
+            let _files = files;
+            core.write_blocking(which)
+        })
+        .await?
+    }
+
+    /// What the spiller does at each of its turns.
+    pub(crate) async fn spill(self: &Arc<Self>) -> Result<(), StoreError> {
+        self.write(Which::Due).await
+    }
+
+    fn write_blocking(&self, which: Which) -> Result<(), StoreError> {
+        let Some(writer) = &self.writer else {
+            return Err(StoreError::ReadOnly {
+                action: "write rows",
+            });
+        };
+        let target = Target {
+            root: &self.root,
+            node: &writer.node,
+            reading: &self.reading,
+            budget: &self.budget,
+            job_bytes: writer.job_bytes,
+        };
+        let mut outcome = Ok(());
+        for table in self.tables_to_write(which, writer) {
+            table.seal(&self.budget);
+            // What is sealed while this runs is left to the next time, or it might never end.
+            let spilled = spill_table(table, self.budget.next_order(), &target);
+            table.note_spill(&spilled);
+            outcome = outcome.and(spilled);
+        }
+        outcome
+    }
+
+    fn tables_to_write(&self, which: Which, writer: &Writer) -> Vec<&Table> {
+        let is_due = |table: &&Table| match which {
+            Which::Everything => true,
+            Which::Due => table
+                .oldest()
+                .is_some_and(|since| since.elapsed() >= writer.spill_age),
+        };
+        let (mut chosen, mut others): (Vec<&Table>, Vec<&Table>) =
+            self.tables.iter().partition(is_due);
+        if self.is_pressed() {
+            let bytes = |table: &&Table| table.sealed_bytes() + table.open_bytes();
+            others.sort_unstable_by_key(|table| std::cmp::Reverse(bytes(table)));
+            let mut left: usize = others.iter().map(bytes).sum();
+            for table in others {
+                if left <= self.budget.limit / 4 {
+                    break;
+                }
+                left = left.saturating_sub(bytes(&table));
+                chosen.push(table);
+            }
+        }
+        chosen
+    }
+
+    fn status(&self) -> StoreStatus {
+        let tables: Vec<TableStatus> = self.tables.iter().map(Table::status).collect();
+        let mut unreadable_file_count = 0;
+        let mut unreadable_files = Vec::new();
+        for table in &self.tables {
+            for file in table.state.load().files.iter() {
+                if let Some(reason) = file.unreadable() {
+                    unreadable_file_count += 1;
+                    if unreadable_files.len() < SHOWN {
+                        unreadable_files.push(format!("{}: {reason}", file.path));
+                    }
+                }
+            }
+        }
+        let foreign = self.foreign.lock();
+        StoreStatus {
+            directory: self.root.display().to_string(),
+            read_only: self.writer.is_none(),
+            budget_bytes: self.budget.limit as u64,
+            window_bytes: self.window_bytes() as u64,
+            tables,
+            unreadable_files,
+            unreadable_file_count,
+            foreign_files: foreign.iter().take(SHOWN).cloned().collect(),
+            foreign_file_count: foreign.len() as u64,
+        }
+    }
+}
