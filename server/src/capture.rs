@@ -13,7 +13,7 @@ use crate::sink::StoreSink;
 #[error(
     "cannot capture: {reason}\n`weir doctor` says what is missing and how to mend it; --no-capture answers queries without capturing"
 )]
-pub struct CannotCapture {
+pub(crate) struct CannotCapture {
     reason: String,
 }
 

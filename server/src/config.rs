@@ -8,9 +8,9 @@ use bytesize::ByteSize;
 use serde::{Deserialize, Deserializer, de};
 
 /// Where data lies unless told otherwise.
-pub const DEFAULT_DATA: &str = "./weir-data";
+pub(crate) const DEFAULT_DATA: &str = "./weir-data";
 /// Where the server listens unless told otherwise: loopback only, since the API asks nobody who they are.
-pub const DEFAULT_LISTEN: &str = "127.0.0.1:7070";
+pub(crate) const DEFAULT_LISTEN: &str = "127.0.0.1:7070";
 
 const DEFAULT_MEMORY: ByteSize = ByteSize::mib(256);
 const DEFAULT_FLOW_INTERVAL: Duration = Duration::from_secs(10);
@@ -19,7 +19,7 @@ const DEFAULT_DNS_TIMEOUT: Duration = Duration::from_secs(5);
 /// The settings as written, on the command line or in the file; what is not written has its default.
 #[derive(Debug, Default, clap::Args, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Settings {
+pub(crate) struct Settings {
     /// Directory of the data [default: ./weir-data]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
@@ -64,7 +64,7 @@ fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duratio
 
 /// The settings in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Config {
+pub(crate) struct Config {
     /// Directory of the data.
     pub data: PathBuf,
     /// Address of the HTTP API.
@@ -85,7 +85,7 @@ pub struct Config {
 
 /// Settings that cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
+pub(crate) enum ConfigError {
     /// The file cannot be read.
     #[error("cannot read the configuration file {}", path.display())]
     Read {
@@ -112,7 +112,7 @@ pub enum ConfigError {
 
 impl Config {
     /// The settings of the command line over those of the file, over the defaults.
-    pub fn resolve(flags: Settings, file: Option<&Path>) -> Result<Self, ConfigError> {
+    pub(crate) fn resolve(flags: Settings, file: Option<&Path>) -> Result<Self, ConfigError> {
         let file = file.map(read).transpose()?.unwrap_or_default();
         let Settings {
             data,

@@ -7,13 +7,13 @@ use chrono::{DateTime, Utc};
 #[error(
     "{0:?} is no time; write 2026-01-31T10:00:00Z, now, now-15m, -15m or milliseconds since 1970"
 )]
-pub struct NoInstant(String);
+pub(crate) struct NoInstant(String);
 
 /// The point in time in microseconds since 1970-01-01 UTC.
 ///
 /// Takes RFC 3339, `now`, a distance before now (`-15m`, `now-15m`) and, as Grafana sends it, a number of
 /// milliseconds since 1970-01-01 UTC.
-pub fn parse_instant(text: &str, now: DateTime<Utc>) -> Result<i64, NoInstant> {
+pub(crate) fn parse_instant(text: &str, now: DateTime<Utc>) -> Result<i64, NoInstant> {
     let refuse = || NoInstant(text.to_owned());
     let trimmed = text.trim();
     if trimmed == "now" {

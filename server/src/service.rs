@@ -32,7 +32,7 @@ const SPILL_DIRECTORY: &str = ".spill";
 
 /// Why the service could not start, or not end as it should.
 #[derive(Debug, thiserror::Error)]
-pub enum ServiceError {
+pub(crate) enum ServiceError {
     /// The address cannot be listened on.
     #[error("cannot listen on {address}; choose another with --listen")]
     Listen {
