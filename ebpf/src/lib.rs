@@ -1,1 +1,18 @@
-//! weir's kernel side: the eBPF programs, their loader, the ring reader and the feature report
+//! weir's kernel side and everything that talks to it.
+//!
+//! In go the cgroups to watch; out come events: control records (connections, sockets, processes) and payload records
+//! (packets of HTTP and DNS), exact counters on request, and a report of what this kernel allowed. The C programs stand
+//! in `bpf/`, one file for each concern, their Rust mirror in [`events`]. This crate knows nothing of protocols, rows or
+//! files, and is the only one with unsafe code: it speaks to the kernel.
+
+pub mod cgroup;
+pub mod doctor;
+mod error;
+pub mod events;
+mod iterator;
+mod kernel;
+mod programs;
+
+pub use error::LoadError;
+pub use kernel::{Kernel, KernelOptions, LossCount};
+pub use programs::{Outcome, PROGRAMS, Program, ProgramStatus};

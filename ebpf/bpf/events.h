@@ -1,0 +1,162 @@
+/* What the programs hand to user space. `src/events.rs` mirrors every structure; a test compares both with the
+ * object's BTF. Fixed-width members only, padding explicit, addresses always 16 bytes (IPv4 as ::ffff:a.b.c.d).
+ */
+#ifndef WEIR_EVENTS_H
+#define WEIR_EVENTS_H
+
+#include <linux/types.h>
+
+#define COMM_BYTES 16
+#define FILENAME_BYTES 256
+
+/* First member of each record of the control ring. */
+enum event_kind {
+	EVENT_TCP_OPEN = 1,
+	EVENT_TCP_CLOSE = 2,
+	EVENT_TCP_COUNTERS = 3,
+	EVENT_UDP_OPEN = 4,
+	EVENT_SOCKET_RELEASE = 5,
+	EVENT_PROCESS_EXEC = 6,
+	EVENT_PROCESS_EXIT = 7,
+	EVENT_TCP_FOUND = 8,
+	EVENT_TCP_LISTEN = 9,
+};
+
+enum packet_direction {
+	DIRECTION_SENT = 0,
+	DIRECTION_RECEIVED = 1,
+};
+
+enum socket_role {
+	ROLE_UNKNOWN = 0,
+	ROLE_CLIENT = 1,
+	ROLE_SERVER = 2,
+};
+
+/* Why something was lost; an index into the `losses` map. */
+enum loss_reason {
+	LOSS_PAYLOAD_RING_FULL = 0,
+	LOSS_CONTROL_RING_FULL = 1,
+	LOSS_PACKET_UNREADABLE = 2,
+	LOSS_UDP_TABLE_FULL = 3,
+	LOSS_SOCKET_STATE_FULL = 4,
+	LOSS_REASONS = 5,
+};
+
+/* What passed; an index into the `totals` map. */
+enum total_kind {
+	TOTAL_PACKETS = 0,
+	TOTAL_PAYLOAD_RECORDS = 1,
+	TOTAL_CONTROL_RECORDS = 2,
+	TOTAL_KINDS = 3,
+};
+
+/* The process that a socket belongs to. pid 0: unknown. */
+struct owner {
+	__u64 start_ns; /* start of the process, nanoseconds since boot */
+	__u64 cgroup_id;
+	__u32 pid; /* thread group id */
+	__u32 reserved;
+	char comm[COMM_BYTES];
+};
+
+/* The two ends of a socket; ports in host byte order. */
+struct endpoints {
+	__u8 local[16];
+	__u8 remote[16];
+	__u16 local_port;
+	__u16 remote_port;
+	__u32 netns; /* low half of the network namespace's cookie */
+};
+
+/* One packet, or a run of bytes inside a large one; `captured` bytes of payload follow. */
+struct payload_event {
+	__u64 time_ns; /* monotonic clock */
+	__u64 cookie;
+	struct owner owner;
+	struct endpoints endpoints;
+	__u32 seq;
+	__u32 ack;
+	__u32 payload_len; /* bytes of payload on the wire that this record stands for */
+	__u32 captured;	   /* of which so many follow */
+	__u8 direction;
+	__u8 protocol; /* IPPROTO_TCP or IPPROTO_UDP */
+	__u8 tcp_flags;
+	__u8 role;
+	__u32 reserved;
+};
+
+/* A TCP connection: opened, closed, or its counters so far. */
+struct tcp_event {
+	__u32 kind;
+	__u8 role;
+	__u8 tcp_flags;
+	__u8 old_state;
+	__u8 state;
+	__u64 time_ns;
+	__u64 cookie;
+	struct owner owner;
+	struct endpoints endpoints;
+	__u64 start_ns;	  /* opened, monotonic clock */
+	__u64 connect_ns; /* SYN to established; 0 where not seen */
+	__u64 bytes_sent; /* payload, each byte once */
+	__u64 bytes_received;
+	__u64 packets_sent;
+	__u64 packets_received;
+	__u32 retransmits;
+	__u32 rtt_us; /* smoothed; 0 where unknown */
+	__u32 rtt_min_us;
+	__u32 error;   /* errno of the socket */
+	__u32 snd_nxt; /* next sequence number each way */
+	__u32 rcv_nxt;
+};
+
+/* The first packet between a UDP socket and a peer. Its counters stand in the `udp_flows` map. */
+struct udp_key {
+	__u64 cookie;
+	struct endpoints endpoints;
+};
+
+struct udp_counters {
+	__u64 start_ns;
+	__u64 last_ns;
+	__u64 bytes_sent;
+	__u64 bytes_received;
+	__u64 packets_sent;
+	__u64 packets_received;
+	struct owner owner;
+	__u32 announced;
+	__u8 first_direction;
+	__u8 reserved[3];
+};
+
+struct udp_event {
+	__u32 kind;
+	__u32 reserved;
+	__u64 time_ns;
+	struct udp_key key;
+};
+
+/* A socket was closed by its last owner. */
+struct release_event {
+	__u32 kind;
+	__u32 reserved;
+	__u64 time_ns;
+	__u64 cookie;
+};
+
+/* A process began to run a program, or ended. */
+struct process_event {
+	__u32 kind;
+	__u32 filename_len; /* 0 for exit */
+	__u64 time_ns;
+	struct owner process;
+	char filename[FILENAME_BYTES];
+};
+
+struct tally {
+	__u64 events;
+	__u64 bytes;
+};
+
+#endif

@@ -1,0 +1,112 @@
+/* What is read on demand: the sockets that were open before the capture began, and the counters of those that are
+ * open now. Both yield a sequence of `struct tcp_event`.
+ */
+#ifndef WEIR_ITERATORS_H
+#define WEIR_ITERATORS_H
+
+#include "state.h"
+#include "owner.h"
+#include "processes.h"
+#include "tcp_state.h"
+
+static __always_inline int is_connected(u8 tcp_state)
+{
+	return tcp_state != TCP_CLOSE && tcp_state != TCP_LISTEN && tcp_state != TCP_SYN_SENT &&
+	       tcp_state != TCP_NEW_SYN_RECV;
+}
+
+static __always_inline int has_living_owner(struct socket_state *state)
+{
+	u32 pid = state->owner.pid;
+	u64 *ended_start_ns;
+
+	if (pid == 0)
+		return 0;
+	ended_start_ns = bpf_map_lookup_elem(&ended, &pid);
+	return !ended_start_ns || *ended_start_ns != state->owner.start_ns;
+}
+
+/* Marks the sockets of every process in the targets, with their owner; tells of the TCP ones. Also corrects the owner
+ * of sockets whose owner has ended while another process still holds them. */
+SEC("iter/task_file")
+int find_sockets(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+	struct tcp_event event = {};
+	struct socket_state *state;
+	struct socket *socket;
+	struct tcp_sock *tcp;
+	struct sock *sk;
+	u16 family;
+	u8 tcp_state;
+	int is_new;
+
+	if (!task || !file)
+		return 0;
+	socket = bpf_sock_from_file(file);
+	if (!socket)
+		return 0;
+	sk = socket->sk;
+	if (!sk)
+		return 0;
+	family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	if (family != AF_INET && family != AF_INET6)
+		return 0;
+	if (!is_target(BPF_CORE_READ(sk, sk_cgrp_data.cgroup)))
+		return 0;
+	state = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!state)
+		return 0;
+	is_new = state->cookie == 0;
+	/* Processes come in the order of their ids: a server's main process before its workers. */
+	if (!has_living_owner(state))
+		owner_of_task(&state->owner, task);
+	state->cookie = bpf_get_socket_cookie(sk);
+	state->netns = (u32)BPF_CORE_READ(sk, __sk_common.skc_net.net, net_cookie);
+	tcp = bpf_skc_to_tcp_sock(sk);
+	if (!tcp)
+		return 0;
+	tcp_state = BPF_CORE_READ(sk, __sk_common.skc_state);
+	if (tcp_state != TCP_LISTEN && !is_connected(tcp_state))
+		return 0;
+	if (is_new) {
+		state->start_ns = bpf_ktime_get_ns();
+		state->role = tcp_state == TCP_LISTEN ? ROLE_SERVER : ROLE_UNKNOWN;
+		state->base_bytes_sent = payload_sent(tcp);
+		state->base_bytes_received = payload_received(tcp, sk);
+		state->base_segs_out = BPF_CORE_READ(tcp, segs_out);
+		state->base_segs_in = BPF_CORE_READ(tcp, segs_in);
+		state->base_retransmits = BPF_CORE_READ(tcp, total_retrans);
+	}
+	event.kind = EVENT_TCP_FOUND;
+	event.state = tcp_state;
+	fill_tcp_event(&event, state, tcp);
+	bpf_seq_write(ctx->meta->seq, &event, sizeof(event));
+	return 0;
+}
+
+/* The counters of every marked connection that is open. */
+SEC("iter/bpf_sk_storage_map")
+int read_counters(struct bpf_iter__bpf_sk_storage_map *ctx)
+{
+	struct socket_state *state = ctx->value;
+	struct sock *sk = ctx->sk;
+	struct tcp_event event = {};
+	struct tcp_sock *tcp;
+
+	if (!sk || !state)
+		return 0;
+	tcp = bpf_skc_to_tcp_sock(sk);
+	if (!tcp)
+		return 0;
+	event.state = BPF_CORE_READ(sk, __sk_common.skc_state);
+	if (!is_connected(event.state))
+		return 0;
+	event.kind = EVENT_TCP_COUNTERS;
+	fill_tcp_event(&event, state, tcp);
+	bpf_seq_write(ctx->meta->seq, &event, sizeof(event));
+	return 0;
+}
+
+#endif

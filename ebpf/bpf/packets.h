@@ -1,0 +1,392 @@
+/* Packets at the sockets of the captured cgroups: payload of HTTP and DNS into the payload ring, UDP counters into
+ * their table. Everything else leaves early.
+ *
+ * Only a prefix of each message is copied (`message_prefix`), in records of fixed sizes; what is left out is told by
+ * `payload_len`, so that user space knows every byte's place by its sequence number.
+ */
+#ifndef WEIR_PACKETS_H
+#define WEIR_PACKETS_H
+
+#include "state.h"
+#include "classify.h"
+
+#define SMALL_RECORD 256
+#define MEDIUM_RECORD 1024
+#define LARGE_RECORD 4096
+/* Records that one packet can fill: what does not fit into them is left out. */
+#define RECORDS_PER_PACKET 4
+
+#define FLAG_FIN 0x01
+#define FLAG_SYN 0x02
+#define FLAG_RST 0x04
+
+struct ipv4_header {
+	u8 version_and_length;
+	u8 tos;
+	__be16 total_length;
+	__be16 id;
+	__be16 fragment;
+	u8 ttl;
+	u8 protocol;
+	__be16 checksum;
+	u32 source;
+	u32 destination;
+};
+
+struct ipv6_header {
+	__be32 version_and_flow;
+	__be16 payload_length;
+	u8 next_header;
+	u8 hop_limit;
+	u8 source[16];
+	u8 destination[16];
+};
+
+struct tcp_header {
+	__be16 source;
+	__be16 destination;
+	__be32 seq;
+	__be32 ack;
+	u8 data_offset;
+	u8 flags;
+	__be16 window;
+	__be16 checksum;
+	__be16 urgent;
+};
+
+struct udp_header {
+	__be16 source;
+	__be16 destination;
+	__be16 length;
+	__be16 checksum;
+};
+
+/* A run of payload bytes that one record stands for. */
+struct span {
+	u32 skipped;	 /* bytes of the packet's payload before it */
+	u32 payload_len; /* its bytes */
+	u32 captured;	 /* of which so many are copied */
+};
+
+struct packet {
+	struct endpoints endpoints;
+	u64 time_ns;
+	u64 cookie;
+	u32 transport_offset;
+	u32 payload_offset;
+	u32 payload_len;
+	u32 seq;
+	u32 ack;
+	u8 protocol;
+	u8 tcp_flags;
+	u8 direction;
+	u8 reserved;
+};
+
+#define RECORD(bytes)                                                                                                  \
+	struct payload_record_##bytes {                                                                                \
+		struct payload_event header;                                                                           \
+		u8 data[bytes];                                                                                        \
+	}
+RECORD(0);
+RECORD(256);
+RECORD(1024);
+RECORD(4096);
+
+static __always_inline void fill_header(struct payload_event *header, struct socket_state *state,
+					struct packet *packet, struct span *span)
+{
+	header->time_ns = packet->time_ns;
+	header->cookie = packet->cookie;
+	header->owner = state->owner;
+	header->role = state->role;
+	header->endpoints = packet->endpoints;
+	header->seq = packet->seq + span->skipped;
+	header->ack = packet->ack;
+	header->payload_len = span->payload_len;
+	header->captured = span->captured;
+	header->direction = packet->direction;
+	header->protocol = packet->protocol;
+	header->tcp_flags = packet->tcp_flags;
+	header->reserved = 0;
+}
+
+#define EMIT_WITH_DATA(bytes)                                                                                          \
+	do {                                                                                                           \
+		struct payload_record_##bytes *record = bpf_ringbuf_reserve(&payload, sizeof(*record), 0);             \
+		if (!record)                                                                                           \
+			goto full;                                                                                     \
+		fill_header(&record->header, state, packet, span);                           \
+		if (bpf_skb_load_bytes(skb, packet->payload_offset + span->skipped, record->data, captured) != 0) {          \
+			bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);                                                 \
+			count_loss(LOSS_PACKET_UNREADABLE, span->payload_len);                                               \
+			return;                                                                                        \
+		}                                                                                                      \
+		bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);                                                          \
+	} while (0)
+
+static __noinline void emit_record(struct __sk_buff *skb, struct socket_state *state, struct packet *packet,
+				   struct span *span)
+{
+	u64 captured = span->captured;
+
+	barrier_var(captured);
+	if (captured == 0) {
+		struct payload_record_0 *record = bpf_ringbuf_reserve(&payload, sizeof(*record), 0);
+		if (!record)
+			goto full;
+		fill_header(&record->header, state, packet, span);
+		bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
+	} else if (captured <= SMALL_RECORD) {
+		EMIT_WITH_DATA(256);
+	} else if (captured <= MEDIUM_RECORD) {
+		EMIT_WITH_DATA(1024);
+	} else if (captured <= LARGE_RECORD) {
+		EMIT_WITH_DATA(4096);
+	}
+	count_total(TOTAL_PAYLOAD_RECORDS, captured);
+	return;
+full:
+	count_loss(LOSS_PAYLOAD_RING_FULL, span->payload_len);
+}
+
+/* Copies up to `limit` bytes of the payload, in as many records as that takes; returns how many it copied. */
+static __always_inline u32 emit_payload(struct __sk_buff *skb, struct socket_state *state, struct packet *packet,
+					u32 limit)
+{
+	u32 left = packet->payload_len < limit ? packet->payload_len : limit;
+	struct span span = {};
+
+	for (int i = 0; i < RECORDS_PER_PACKET; i++) {
+		span.captured = left > LARGE_RECORD ? LARGE_RECORD : left;
+		span.payload_len = span.captured;
+		left -= span.captured;
+		/* The last record also stands for the bytes that are left out. */
+		if (left == 0 || i == RECORDS_PER_PACKET - 1)
+			span.payload_len = packet->payload_len - span.skipped;
+		emit_record(skb, state, packet, &span);
+		span.skipped += span.captured;
+		if (left == 0)
+			break;
+	}
+	return span.skipped;
+}
+
+/* What a TCP packet with payload says about the protocol of its socket; returns whether the packet is to be copied. */
+static __always_inline int follow_protocol(struct __sk_buff *skb, struct socket_state *state, struct packet *packet)
+{
+	enum message_start start = classify_start(skb, packet->payload_offset, packet->payload_len);
+
+	if (start == START_HTTP_REQUEST || start == START_HTTP_RESPONSE || start == START_HTTP_UPGRADE)
+		state->budget[packet->direction & 1] = message_prefix;
+	switch (state->l7) {
+	case L7_UNKNOWN:
+		if (start == START_HTTP_RESPONSE || start == START_HTTP_UPGRADE) {
+			state->l7 = L7_HTTP;
+			return 1;
+		}
+		if (start == START_HTTP_REQUEST) {
+			state->l7 = L7_HTTP_REQUEST;
+			state->request_direction = packet->direction;
+			return 1;
+		}
+		if (start == START_TOO_SHORT)
+			return 1;
+		if (start == START_TLS) {
+			state->l7 = L7_OTHER;
+			return 1; /* the one record tells that it is TLS */
+		}
+		/* The first bytes of a connection that was seen to open decide; else wait for a message to begin. */
+		if (state->opened)
+			state->l7 = L7_OTHER;
+		return 0;
+	case L7_HTTP_REQUEST:
+		if (packet->direction == state->request_direction)
+			return 1;
+		if (start != START_HTTP_RESPONSE && start != START_HTTP_UPGRADE && start != START_TOO_SHORT) {
+			state->l7 = L7_OTHER;
+			return 0;
+		}
+		if (start != START_TOO_SHORT)
+			state->l7 = L7_HTTP;
+		return 1;
+	default:
+		return 1;
+	}
+}
+
+static __always_inline void on_tcp(struct __sk_buff *skb, struct socket_state *state, struct packet *packet)
+{
+	u8 direction = packet->direction & 1;
+	u32 copied;
+
+	state->tcp_flags |= packet->tcp_flags;
+	if (state->l7 == L7_OTHER)
+		return;
+	if (packet->payload_len == 0) {
+		/* The end of a side is the end of a body without a length. */
+		if ((packet->tcp_flags & (FLAG_FIN | FLAG_RST)) && state->l7 != L7_UNKNOWN)
+			emit_payload(skb, state, packet, 0);
+		return;
+	}
+	if (state->last_direction != direction) {
+		state->last_direction = direction;
+		state->budget[direction] = message_prefix;
+	}
+	if (packet->endpoints.local_port == 53 || packet->endpoints.remote_port == 53)
+		state->l7 = L7_DNS;
+	else if (!follow_protocol(skb, state, packet))
+		return;
+	copied = emit_payload(skb, state, packet, state->budget[direction]);
+	state->budget[direction] -= copied < state->budget[direction] ? copied : state->budget[direction];
+}
+
+static __always_inline void on_udp(struct __sk_buff *skb, struct socket_state *state, struct packet *packet)
+{
+	struct udp_key key = { .cookie = packet->cookie, .endpoints = packet->endpoints };
+	struct udp_counters *counters = bpf_map_lookup_elem(&udp_flows, &key);
+	u32 segments = skb->gso_segs > 1 ? skb->gso_segs : 1;
+
+	if (!counters) {
+		struct udp_counters fresh = { .start_ns = packet->time_ns, .first_direction = packet->direction };
+
+		if (state)
+			fresh.owner = state->owner;
+		bpf_map_update_elem(&udp_flows, &key, &fresh, BPF_NOEXIST);
+		counters = bpf_map_lookup_elem(&udp_flows, &key);
+	}
+	if (counters) {
+		counters->last_ns = packet->time_ns;
+		if (packet->direction == DIRECTION_SENT) {
+			__sync_fetch_and_add(&counters->bytes_sent, packet->payload_len);
+			__sync_fetch_and_add(&counters->packets_sent, segments);
+		} else {
+			__sync_fetch_and_add(&counters->bytes_received, packet->payload_len);
+			__sync_fetch_and_add(&counters->packets_received, segments);
+		}
+		if (!counters->announced) {
+			struct udp_event event = { .kind = EVENT_UDP_OPEN, .time_ns = packet->time_ns, .key = key };
+
+			counters->announced = send_control(&event, sizeof(event));
+		}
+	} else {
+		count_loss(LOSS_UDP_TABLE_FULL, packet->payload_len);
+	}
+	if (may_be_dns(skb, packet->payload_offset, packet->payload_len, packet->endpoints.local_port,
+		       packet->endpoints.remote_port))
+		emit_payload(skb, state, packet, message_prefix);
+}
+
+static __always_inline void set_endpoints(struct packet *packet, u16 source_port, u16 destination_port)
+{
+	struct endpoints *ends = &packet->endpoints;
+
+	/* The addresses were put in as source and destination. */
+	if (packet->direction == DIRECTION_SENT) {
+		ends->local_port = bpf_ntohs(source_port);
+		ends->remote_port = bpf_ntohs(destination_port);
+	} else {
+		ends->local_port = bpf_ntohs(destination_port);
+		ends->remote_port = bpf_ntohs(source_port);
+	}
+}
+
+/* Reads the IP header; returns the transport protocol, or 0 where it is none of ours. */
+static __always_inline u8 read_network_header(struct __sk_buff *skb, struct packet *packet)
+{
+	u8 *source = packet->direction == DIRECTION_SENT ? packet->endpoints.local : packet->endpoints.remote;
+	u8 *destination = packet->direction == DIRECTION_SENT ? packet->endpoints.remote : packet->endpoints.local;
+
+	if (skb->protocol == bpf_htons(ETH_P_IP)) {
+		struct ipv4_header ip;
+
+		if (bpf_skb_load_bytes(skb, 0, &ip, sizeof(ip)) != 0)
+			return 0;
+		source[10] = source[11] = destination[10] = destination[11] = 0xff;
+		__builtin_memcpy(source + 12, &ip.source, 4);
+		__builtin_memcpy(destination + 12, &ip.destination, 4);
+		packet->transport_offset = (ip.version_and_length & 0x0f) * 4;
+		return ip.protocol;
+	}
+	if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
+		struct ipv6_header ip;
+
+		if (bpf_skb_load_bytes(skb, 0, &ip, sizeof(ip)) != 0)
+			return 0;
+		__builtin_memcpy(source, ip.source, 16);
+		__builtin_memcpy(destination, ip.destination, 16);
+		packet->transport_offset = sizeof(ip);
+		return ip.next_header;
+	}
+	return 0;
+}
+
+static __always_inline int on_packet(struct __sk_buff *skb, u8 direction)
+{
+	struct packet packet = { .direction = direction };
+	struct socket_state *state;
+	struct bpf_sock *sk = skb->sk;
+
+	if (!sk)
+		return 1;
+	state = bpf_sk_storage_get(&sockets, sk, 0, 0);
+	packet.protocol = read_network_header(skb, &packet);
+	if (packet.protocol == IPPROTO_TCP) {
+		struct tcp_header tcp;
+
+		if (bpf_skb_load_bytes(skb, packet.transport_offset, &tcp, sizeof(tcp)) != 0)
+			goto unreadable;
+		packet.payload_offset = packet.transport_offset + (tcp.data_offset >> 4) * 4;
+		packet.tcp_flags = tcp.flags;
+		packet.seq = bpf_ntohl(tcp.seq);
+		packet.ack = bpf_ntohl(tcp.ack);
+		set_endpoints(&packet, tcp.source, tcp.destination);
+	} else if (packet.protocol == IPPROTO_UDP) {
+		packet.payload_offset = packet.transport_offset + sizeof(struct udp_header);
+		struct udp_header udp;
+
+		if (bpf_skb_load_bytes(skb, packet.transport_offset, &udp, sizeof(udp)) != 0)
+			goto unreadable;
+		set_endpoints(&packet, udp.source, udp.destination);
+	} else {
+		return 1;
+	}
+	if (skb->len < packet.payload_offset)
+		goto unreadable;
+	count_total(TOTAL_PACKETS, skb->len);
+	packet.payload_len = skb->len - packet.payload_offset;
+	packet.time_ns = bpf_ktime_get_ns();
+	packet.cookie = bpf_get_socket_cookie(skb);
+	if (!state) {
+		state = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+		if (!state) {
+			count_loss(LOSS_SOCKET_STATE_FULL, packet.payload_len);
+			return 1;
+		}
+		state->cookie = packet.cookie;
+	}
+	packet.endpoints.netns = state->netns;
+	if (packet.protocol == IPPROTO_TCP)
+		on_tcp(skb, state, &packet);
+	else
+		on_udp(skb, state, &packet);
+	return 1;
+unreadable:
+	count_loss(LOSS_PACKET_UNREADABLE, skb->len);
+	return 1;
+}
+
+/* Both always return 1: the packet goes on. */
+SEC("cgroup_skb/ingress")
+int packet_received(struct __sk_buff *skb)
+{
+	return on_packet(skb, DIRECTION_RECEIVED);
+}
+
+SEC("cgroup_skb/egress")
+int packet_sent(struct __sk_buff *skb)
+{
+	return on_packet(skb, DIRECTION_SENT);
+}
+
+#endif

@@ -1,0 +1,137 @@
+/* Maps, settings and the two ways to hand over a record. */
+#ifndef WEIR_STATE_H
+#define WEIR_STATE_H
+
+#include "kernel.h"
+
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_tracing.h>
+
+#include "events.h"
+
+/* Set by the loader before the programs are verified. */
+volatile const u8 capture_all = 0;	  /* every cgroup: no look-up in `targets` */
+volatile const u32 message_prefix = 16384; /* bytes of a message that are copied at most */
+
+/* What the application protocol of a TCP socket looks like. */
+enum l7_state {
+	L7_UNKNOWN = 0,
+	L7_HTTP_REQUEST = 1, /* looks like a request; the answer will tell */
+	L7_HTTP = 2,
+	L7_DNS = 3,
+	L7_OTHER = 4, /* nothing of this socket is copied */
+};
+
+/* What is known of a socket. Accepted sockets inherit it from their listener. */
+struct socket_state {
+	struct owner owner;
+	u64 cookie;
+	u64 start_ns;
+	u64 connect_ns;
+	/* Counters of the connection when it was found; 0 where it was seen to open. */
+	u64 base_bytes_sent;
+	u64 base_bytes_received;
+	u32 base_segs_out;
+	u32 base_segs_in;
+	u32 base_retransmits;
+	u32 netns;
+	u32 budget[2]; /* bytes of the current message, each way, that may still be copied */
+	u8 role;
+	u8 tcp_flags;
+	u8 l7;
+	u8 request_direction;
+	u8 last_direction;
+	u8 opened; /* seen to open: its first bytes are the protocol's first bytes */
+	u8 reserved[2];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
+	__type(key, int);
+	__type(value, struct socket_state);
+} sockets SEC(".maps");
+
+/* Ids of the cgroups to capture, for the programs that are not attached to a cgroup. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, u64);
+	__type(value, u8);
+} targets SEC(".maps");
+
+/* Processes that ended lately: pid to start time. A socket outlives its owner where another process holds it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, u32);
+	__type(value, u64);
+} ended SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4 * 1024 * 1024);
+} control SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 16 * 1024 * 1024);
+} payload SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct udp_key);
+	__type(value, struct udp_counters);
+} udp_flows SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, LOSS_REASONS);
+	__type(key, u32);
+	__type(value, struct tally);
+} losses SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, TOTAL_KINDS);
+	__type(key, u32);
+	__type(value, struct tally);
+} totals SEC(".maps");
+
+static __always_inline void count_loss(u32 reason, u64 bytes)
+{
+	struct tally *tally = bpf_map_lookup_elem(&losses, &reason);
+
+	if (tally) {
+		tally->events++;
+		tally->bytes += bytes;
+	}
+}
+
+static __always_inline void count_total(u32 kind, u64 bytes)
+{
+	struct tally *tally = bpf_map_lookup_elem(&totals, &kind);
+
+	if (tally) {
+		tally->events++;
+		tally->bytes += bytes;
+	}
+}
+
+/* Copies a record into the control ring; returns whether there was room. The reader drains on a timer, so it is
+ * never woken: a wake-up for each record costs ten times the throughput. */
+static __always_inline int send_control(void *record, u32 size)
+{
+	if (bpf_ringbuf_output(&control, record, size, BPF_RB_NO_WAKEUP) != 0) {
+		count_loss(LOSS_CONTROL_RING_FULL, size);
+		return 0;
+	}
+	count_total(TOTAL_CONTROL_RECORDS, size);
+	return 1;
+}
+
+#endif

@@ -1,0 +1,309 @@
+//! What the kernel side hands over, mirrored from `bpf/events.h`. A test compares both with the object's BTF.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use zerocopy::{FromBytes, Immutable, KnownLayout};
+
+/// The process that a socket belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, FromBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct Owner {
+    /// Start of the process in nanoseconds since boot; with the pid it names the process for ever.
+    pub start_ns: u64,
+    /// Id of the cgroup v2 it is in.
+    pub cgroup_id: u64,
+    /// Process id (thread group id) in the init pid namespace; 0 where unknown.
+    pub pid: u32,
+    reserved: u32,
+    /// Name of the process (`comm`), zero padded.
+    pub comm: [u8; 16],
+}
+
+impl Owner {
+    /// The name of the process.
+    pub fn name(&self) -> String {
+        let length = self
+            .comm
+            .iter()
+            .position(|byte| *byte == 0)
+            .unwrap_or(self.comm.len());
+        String::from_utf8_lossy(&self.comm[..length]).into_owned()
+    }
+}
+
+/// The two ends of a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, FromBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct Endpoints {
+    local: [u8; 16],
+    remote: [u8; 16],
+    local_port: u16,
+    remote_port: u16,
+    /// Low half of the cookie of the network namespace.
+    pub netns: u32,
+}
+
+impl Endpoints {
+    /// This machine's end.
+    pub fn local(&self) -> SocketAddr {
+        socket_address(self.local, self.local_port)
+    }
+
+    /// The other end.
+    pub fn remote(&self) -> SocketAddr {
+        socket_address(self.remote, self.remote_port)
+    }
+}
+
+fn socket_address(address: [u8; 16], port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V6(Ipv6Addr::from(address)).to_canonical(), port)
+}
+
+/// A packet, or a run of bytes inside a large one. The captured bytes of its payload follow it in the ring.
+#[derive(Debug, Clone, Copy, FromBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct PayloadEvent {
+    /// When it passed, monotonic clock, nanoseconds.
+    pub time_ns: u64,
+    /// The socket's cookie.
+    pub cookie: u64,
+    /// The socket's owner.
+    pub owner: Owner,
+    /// The socket's ends.
+    pub endpoints: Endpoints,
+    /// TCP sequence number of the first byte.
+    pub seq: u32,
+    /// TCP acknowledgment number.
+    pub ack: u32,
+    /// Bytes of payload on the wire that this record stands for.
+    pub payload_len: u32,
+    /// Bytes of payload that follow.
+    pub captured: u32,
+    /// [`DIRECTION_SENT`] or [`DIRECTION_RECEIVED`].
+    pub direction: u8,
+    /// [`IPPROTO_TCP`] or [`IPPROTO_UDP`].
+    pub protocol: u8,
+    /// Flags of the TCP header.
+    pub tcp_flags: u8,
+    /// [`ROLE_CLIENT`], [`ROLE_SERVER`] or neither.
+    pub role: u8,
+    reserved: u32,
+}
+
+/// The socket sent it.
+pub const DIRECTION_SENT: u8 = 0;
+/// The socket received it.
+pub const DIRECTION_RECEIVED: u8 = 1;
+/// TCP.
+pub const IPPROTO_TCP: u8 = 6;
+/// UDP.
+pub const IPPROTO_UDP: u8 = 17;
+/// The socket connected.
+pub const ROLE_CLIENT: u8 = 1;
+/// The socket was accepted.
+pub const ROLE_SERVER: u8 = 2;
+
+/// A TCP connection: opened, closed, or its counters so far.
+#[derive(Debug, Clone, Copy, FromBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct TcpEvent {
+    kind: u32,
+    /// [`ROLE_CLIENT`], [`ROLE_SERVER`] or neither.
+    pub role: u8,
+    /// TCP flags seen so far, both ways.
+    pub tcp_flags: u8,
+    /// State before the change, as the kernel numbers them.
+    pub old_state: u8,
+    /// State now.
+    pub state: u8,
+    /// When, monotonic clock, nanoseconds.
+    pub time_ns: u64,
+    /// The socket's cookie.
+    pub cookie: u64,
+    /// The socket's owner.
+    pub owner: Owner,
+    /// The socket's ends.
+    pub endpoints: Endpoints,
+    /// When it opened, monotonic clock, nanoseconds; 0 where not seen.
+    pub start_ns: u64,
+    /// From the SYN to the established connection in nanoseconds; 0 where not seen.
+    pub connect_ns: u64,
+    /// Payload bytes sent, each once.
+    pub bytes_sent: u64,
+    /// Payload bytes received, each once.
+    pub bytes_received: u64,
+    /// Segments sent.
+    pub packets_sent: u64,
+    /// Segments received.
+    pub packets_received: u64,
+    /// Segments retransmitted.
+    pub retransmits: u32,
+    /// Smoothed round trip time in microseconds; 0 where unknown.
+    pub rtt_us: u32,
+    /// Smallest round trip time in microseconds; 0 or all ones where unknown.
+    pub rtt_min_us: u32,
+    /// Error of the socket (errno), 0 for none.
+    pub error: u32,
+    /// Next sequence number to send.
+    pub snd_nxt: u32,
+    /// Next sequence number to receive.
+    pub rcv_nxt: u32,
+}
+
+/// Names the UDP traffic between one socket and one peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, FromBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct UdpKey {
+    /// The socket's cookie.
+    pub cookie: u64,
+    /// The socket's ends.
+    pub endpoints: Endpoints,
+}
+
+/// Counters of the UDP traffic between one socket and one peer.
+#[derive(Debug, Clone, Copy, FromBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct UdpCounters {
+    /// First datagram, monotonic clock, nanoseconds.
+    pub start_ns: u64,
+    /// Latest datagram, monotonic clock, nanoseconds.
+    pub last_ns: u64,
+    /// Payload bytes sent.
+    pub bytes_sent: u64,
+    /// Payload bytes received.
+    pub bytes_received: u64,
+    /// Datagrams sent.
+    pub packets_sent: u64,
+    /// Datagrams received.
+    pub packets_received: u64,
+    /// The socket's owner.
+    pub owner: Owner,
+    announced: u32,
+    /// Direction of the first datagram.
+    pub first_direction: u8,
+    reserved: [u8; 3],
+}
+
+/// The first datagram between a UDP socket and a peer.
+#[derive(Debug, Clone, Copy, FromBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct UdpEvent {
+    kind: u32,
+    reserved: u32,
+    /// When, monotonic clock, nanoseconds.
+    pub time_ns: u64,
+    /// Names its counters.
+    pub key: UdpKey,
+}
+
+/// A UDP socket was closed by its last owner.
+#[derive(Debug, Clone, Copy, FromBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct ReleaseEvent {
+    kind: u32,
+    reserved: u32,
+    /// When, monotonic clock, nanoseconds.
+    pub time_ns: u64,
+    /// The socket's cookie.
+    pub cookie: u64,
+}
+
+/// A process began to run a program, or ended.
+#[derive(Debug, Clone, Copy, FromBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct ProcessEvent {
+    kind: u32,
+    filename_len: u32,
+    /// When, monotonic clock, nanoseconds.
+    pub time_ns: u64,
+    /// The process.
+    pub process: Owner,
+    filename: [u8; 256],
+}
+
+impl ProcessEvent {
+    /// The path that was executed, as it was given to execve(2) (at most 255 bytes).
+    pub fn filename(&self) -> String {
+        let length = (self.filename_len as usize).min(self.filename.len());
+        String::from_utf8_lossy(&self.filename[..length]).into_owned()
+    }
+}
+
+const _: () = {
+    assert!(size_of::<Owner>() == 40);
+    assert!(size_of::<Endpoints>() == 40);
+    assert!(size_of::<PayloadEvent>() == 120);
+    assert!(size_of::<TcpEvent>() == 176);
+    assert!(size_of::<UdpKey>() == 48);
+    assert!(size_of::<UdpCounters>() == 96);
+    assert!(size_of::<UdpEvent>() == 64);
+    assert!(size_of::<ReleaseEvent>() == 24);
+    assert!(size_of::<ProcessEvent>() == 312);
+};
+
+/// A record of the control ring.
+#[derive(Debug, Clone)]
+pub enum ControlEvent {
+    /// A connection was established.
+    TcpOpen(TcpEvent),
+    /// A connection ended.
+    TcpClose(TcpEvent),
+    /// A socket listens.
+    TcpListen(TcpEvent),
+    /// A UDP socket met a new peer.
+    UdpOpen(UdpEvent),
+    /// A UDP socket was closed.
+    SocketRelease(ReleaseEvent),
+    /// A process began to run a program.
+    ProcessExec(Box<ProcessEvent>),
+    /// A process ended.
+    ProcessExit(Owner),
+}
+
+impl ControlEvent {
+    /// Reads a record of the control ring; `None` for one of unknown kind or of the wrong size.
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        let (kind, _) = u32::read_from_prefix(bytes).ok()?;
+        Some(match kind {
+            1 => Self::TcpOpen(TcpEvent::read_from_prefix(bytes).ok()?.0),
+            2 => Self::TcpClose(TcpEvent::read_from_prefix(bytes).ok()?.0),
+            9 => Self::TcpListen(TcpEvent::read_from_prefix(bytes).ok()?.0),
+            4 => Self::UdpOpen(UdpEvent::read_from_prefix(bytes).ok()?.0),
+            5 => Self::SocketRelease(ReleaseEvent::read_from_prefix(bytes).ok()?.0),
+            6 => Self::ProcessExec(Box::new(ProcessEvent::read_from_prefix(bytes).ok()?.0)),
+            7 => Self::ProcessExit(ProcessEvent::read_from_prefix(bytes).ok()?.0.process),
+            _ => return None,
+        })
+    }
+
+    /// When it happened, monotonic clock, nanoseconds; `None` for the events whose order does not matter.
+    pub fn time_ns(&self) -> Option<u64> {
+        match self {
+            Self::TcpOpen(event) | Self::TcpClose(event) | Self::TcpListen(event) => {
+                Some(event.time_ns)
+            }
+            Self::UdpOpen(event) => Some(event.time_ns),
+            Self::SocketRelease(event) => Some(event.time_ns),
+            Self::ProcessExec(_) | Self::ProcessExit(_) => None,
+        }
+    }
+}
+
+/// Reasons of the kernel's losses, in the order of `enum loss_reason`.
+pub const LOSS_REASONS: [&str; 5] = [
+    "payload_ring_full",
+    "control_ring_full",
+    "packet_unreadable",
+    "udp_table_full",
+    "socket_state_full",
+];
+
+/// Events and bytes of one kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, FromBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct Tally {
+    /// How many.
+    pub events: u64,
+    /// How many bytes they held.
+    pub bytes: u64,
+}
