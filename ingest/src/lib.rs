@@ -3,6 +3,9 @@
 //! Everything between a source and the rows is pure: no I/O, no clock, bounded memory, no panic on any input. It
 //! knows nothing of SQL or files.
 
+pub mod capture_file;
+pub mod decode;
+pub mod dns;
 pub mod packet;
 pub mod sink;
 pub mod tcp;

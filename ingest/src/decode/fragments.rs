@@ -1,0 +1,234 @@
+//! Fragments of IP datagrams, kept until the datagram is whole.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
+
+use super::network::{Fragment, IpPacket};
+use crate::packet::Nanos;
+use crate::sink::Ledger;
+
+/// A datagram that is not whole by then never will be: hosts give up after this time too.
+const MAX_AGE: Nanos = 30_000_000_000;
+
+/// What all fragments together may hold; beyond it the oldest datagram is given up.
+const MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// What is counted for a fragment besides its bytes, so that empty ones are bounded too.
+const OVERHEAD: usize = 64;
+
+/// The largest payload of an IP datagram.
+const MAX_DATAGRAM: usize = 65_535;
+
+/// What became of a fragment.
+#[derive(Debug)]
+pub(super) enum Held {
+    /// Others are missing.
+    Waiting,
+    /// It overlaps another one: the datagram is given up. Kernels do the same (RFC 5722, and Linux for IPv4 too), so
+    /// nobody can show weir another content than the receiver saw.
+    Overlap,
+    /// It was the last that was missing.
+    Whole {
+        /// Protocol of the payload.
+        protocol: u8,
+        /// The payload up to the first byte that was not captured.
+        bytes: Vec<u8>,
+        /// Length of the payload on the wire.
+        len: usize,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key {
+    source: IpAddr,
+    destination: IpAddr,
+    id: u32,
+    /// IPv4 tells datagrams apart by protocol too, IPv6 does not.
+    protocol: Option<u8>,
+}
+
+#[derive(Debug)]
+struct Piece {
+    offset: usize,
+    len: usize,
+    bytes: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Datagram {
+    first_seen: Nanos,
+    pieces: Vec<Piece>,
+    /// Protocol as the first fragment names it.
+    protocol: Option<u8>,
+    /// Known once the last fragment is here.
+    total_len: Option<usize>,
+    held_bytes: usize,
+}
+
+/// The datagrams that are not whole yet.
+#[derive(Debug, Default)]
+pub(super) struct Fragments {
+    datagrams: HashMap<Key, Datagram>,
+    /// Keys by age; one whose datagram is gone, or was begun anew since, is skipped.
+    by_age: VecDeque<(Nanos, Key)>,
+    held_bytes: usize,
+}
+
+impl Fragments {
+    /// Takes the fragment `ip`.
+    pub(super) fn add(&mut self, time: Nanos, ip: &IpPacket<'_>, fragment: Fragment) -> Held {
+        let key = Key {
+            source: ip.source,
+            destination: ip.destination,
+            id: fragment.id,
+            protocol: ip.source.is_ipv4().then_some(ip.protocol),
+        };
+        let end = fragment.offset.saturating_add(ip.payload_len);
+        if end > MAX_DATAGRAM {
+            return self.give_up(&key);
+        }
+        let by_age = &mut self.by_age;
+        let datagram = self.datagrams.entry(key.clone()).or_insert_with(|| {
+            by_age.push_back((time, key.clone()));
+            Datagram {
+                first_seen: time,
+                pieces: Vec::new(),
+                protocol: None,
+                total_len: None,
+                held_bytes: 0,
+            }
+        });
+
+        let repeats =
+            |piece: &Piece| piece.offset == fragment.offset && piece.len == ip.payload_len;
+        if datagram.pieces.iter().any(repeats) {
+            return Held::Waiting;
+        }
+        let overlaps =
+            |piece: &Piece| piece.offset < end && fragment.offset < piece.offset + piece.len;
+        let is_beyond_end = match datagram.total_len {
+            Some(total_len) => end > total_len || !fragment.more,
+            None => {
+                !fragment.more
+                    && datagram
+                        .pieces
+                        .iter()
+                        .any(|piece| piece.offset + piece.len > end)
+            }
+        };
+        if is_beyond_end || datagram.pieces.iter().any(overlaps) {
+            return self.give_up(&key);
+        }
+
+        if !fragment.more {
+            datagram.total_len = Some(end);
+        }
+        if fragment.offset == 0 {
+            datagram.protocol = Some(ip.protocol);
+        }
+        let held_bytes = ip.payload.len() + OVERHEAD;
+        datagram.held_bytes += held_bytes;
+        self.held_bytes += held_bytes;
+        datagram.pieces.push(Piece {
+            offset: fragment.offset,
+            len: ip.payload_len,
+            bytes: ip.payload.to_vec(),
+        });
+
+        let wire_bytes: usize = datagram.pieces.iter().map(|piece| piece.len).sum();
+        match (datagram.total_len, datagram.protocol) {
+            // Pieces do not overlap, so that many bytes can only be all of them.
+            (Some(len), Some(protocol)) if wire_bytes == len => {
+                let bytes = self
+                    .remove(&key)
+                    .map(Datagram::assemble)
+                    .unwrap_or_default();
+                Held::Whole {
+                    protocol,
+                    bytes,
+                    len,
+                }
+            }
+            _ => Held::Waiting,
+        }
+    }
+
+    /// Gives up what is too old at `now`, or too much.
+    pub(super) fn expire(&mut self, now: Nanos, ledger: &mut Ledger) {
+        while let Some((first_seen, key)) = self.by_age.front() {
+            let is_live = self
+                .datagrams
+                .get(key)
+                .is_some_and(|datagram| datagram.first_seen == *first_seen);
+            let is_too_old = now.saturating_sub(*first_seen) > MAX_AGE;
+            let is_too_much = self.held_bytes > MAX_BYTES;
+            if is_live && !is_too_old && !is_too_much {
+                return;
+            }
+            if let Some((_, key)) = self.by_age.pop_front()
+                && is_live
+                && let Some(datagram) = self.remove(&key)
+            {
+                let reason = if is_too_old {
+                    "fragment_incomplete"
+                } else {
+                    "fragment_evicted"
+                };
+                datagram.count(reason, ledger);
+            }
+        }
+    }
+
+    /// Gives up everything.
+    pub(super) fn finish(&mut self, ledger: &mut Ledger) {
+        self.by_age.clear();
+        self.held_bytes = 0;
+        for (_, datagram) in self.datagrams.drain() {
+            datagram.count("fragment_incomplete", ledger);
+        }
+    }
+
+    /// Drops the keys of datagrams that are gone, once they are the greater part.
+    fn forget_gone(&mut self) {
+        if self.by_age.len() > 1024 + 2 * self.datagrams.len() {
+            let datagrams = &self.datagrams;
+            self.by_age.retain(|(first_seen, key)| {
+                datagrams
+                    .get(key)
+                    .is_some_and(|datagram| datagram.first_seen == *first_seen)
+            });
+        }
+    }
+
+    fn give_up(&mut self, key: &Key) -> Held {
+        self.remove(key);
+        Held::Overlap
+    }
+
+    fn remove(&mut self, key: &Key) -> Option<Datagram> {
+        let datagram = self.datagrams.remove(key)?;
+        self.held_bytes -= datagram.held_bytes;
+        self.forget_gone();
+        Some(datagram)
+    }
+}
+
+impl Datagram {
+    /// The payload up to the first byte that was not captured.
+    fn assemble(mut self) -> Vec<u8> {
+        self.pieces.sort_by_key(|piece| piece.offset);
+        let mut payload = Vec::with_capacity(self.total_len.unwrap_or_default());
+        for piece in self.pieces {
+            payload.extend_from_slice(&piece.bytes);
+            if piece.bytes.len() < piece.len {
+                break;
+            }
+        }
+        payload
+    }
+
+    fn count(&self, reason: &'static str, ledger: &mut Ledger) {
+        let bytes: usize = self.pieces.iter().map(|piece| piece.len).sum();
+        ledger.count("decode", reason, self.pieces.len() as u64, bytes as u64);
+    }
+}

@@ -1,0 +1,177 @@
+//! From the first byte of a frame to the first byte of its IP header.
+
+use etherparse::{EtherType, Ethernet2HeaderSlice, ether_type};
+
+use super::{SkipReason, split};
+
+/// What the first bytes of a frame are: a number of the registry that pcap and pcapng share
+/// (<https://www.tcpdump.org/linktypes.html>).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LinkType(pub u16);
+
+impl LinkType {
+    /// BSD loopback: the address family in the byte order of the machine that captured.
+    pub const NULL: Self = Self(0);
+    /// Ethernet.
+    pub const ETHERNET: Self = Self(1);
+    /// `OpenBSD` loopback: the address family in network byte order.
+    pub const LOOP: Self = Self(108);
+    /// Raw IP, the number of the registry.
+    pub const RAW: Self = Self(101);
+    /// Raw IP as written on systems where `DLT_RAW` is 12.
+    pub const RAW_12: Self = Self(12);
+    /// Raw IP as written on systems where `DLT_RAW` is 14.
+    pub const RAW_14: Self = Self(14);
+    /// Linux cooked capture.
+    pub const LINUX_SLL: Self = Self(113);
+    /// Raw IPv4.
+    pub const IPV4: Self = Self(228);
+    /// Raw IPv6.
+    pub const IPV6: Self = Self(229);
+    /// Linux cooked capture, version 2.
+    pub const LINUX_SLL2: Self = Self(276);
+}
+
+/// How many tags, labels and headers may stand before IP: more is no traffic but an attack on the decoder.
+const MAX_LINK_HEADERS: u8 = 12;
+
+/// Ether types below this are lengths of an IEEE 802.3 frame.
+const MIN_ETHER_TYPE: u16 = 0x0600;
+
+/// The bytes of `frame` from its IP header on.
+pub(super) fn network_layer(link_type: LinkType, frame: &[u8]) -> Result<&[u8], SkipReason> {
+    match link_type {
+        LinkType::ETHERNET => ethernet(frame, MAX_LINK_HEADERS),
+        // By hand, because etherparse refuses the hardware types it has no name for (tun devices, for one).
+        LinkType::LINUX_SLL => {
+            let (header, rest) = split::<16>(frame)?;
+            cooked(u16::from_be_bytes([header[14], header[15]]), rest)
+        }
+        LinkType::LINUX_SLL2 => {
+            let (header, rest) = split::<20>(frame)?;
+            cooked(u16::from_be_bytes([header[0], header[1]]), rest)
+        }
+        LinkType::RAW | LinkType::RAW_12 | LinkType::RAW_14 | LinkType::IPV4 | LinkType::IPV6 => {
+            Ok(frame)
+        }
+        LinkType::NULL | LinkType::LOOP => loopback(frame),
+        LinkType(_) => Err(SkipReason::UnsupportedLinkType),
+    }
+}
+
+fn ethernet(frame: &[u8], headers_left: u8) -> Result<&[u8], SkipReason> {
+    let header =
+        Ethernet2HeaderSlice::from_slice(frame).map_err(|_| SkipReason::TruncatedHeader)?;
+    let rest = frame.get(header.slice().len()..).unwrap_or_default();
+    by_ether_type(header.ether_type(), rest, headers_left)
+}
+
+fn by_ether_type(
+    mut ether_type: EtherType,
+    mut rest: &[u8],
+    headers_left: u8,
+) -> Result<&[u8], SkipReason> {
+    for headers_left in (0..headers_left).rev() {
+        match ether_type {
+            ether_type::IPV4 | ether_type::IPV6 => return Ok(rest),
+            ether_type::VLAN_TAGGED_FRAME
+            | ether_type::PROVIDER_BRIDGING
+            | ether_type::VLAN_DOUBLE_TAGGED_FRAME => {
+                let (tag, inner) = split::<4>(rest)?;
+                ether_type = EtherType(u16::from_be_bytes([tag[2], tag[3]]));
+                rest = inner;
+            }
+            MPLS | MPLS_MULTICAST => return mpls(rest, headers_left),
+            PPPOE_SESSION => return pppoe(rest),
+            ether_type::ARP | REVERSE_ARP => return Err(SkipReason::Arp),
+            EtherType(length) if length < MIN_ETHER_TYPE => {
+                ether_type = snap_ether_type(rest)?;
+                rest = rest.get(SNAP_LEN..).unwrap_or_default();
+            }
+            _ => return Err(SkipReason::NotIp),
+        }
+    }
+    Err(SkipReason::Malformed)
+}
+
+const REVERSE_ARP: EtherType = EtherType(0x8035);
+const MPLS: EtherType = EtherType(0x8847);
+const MPLS_MULTICAST: EtherType = EtherType(0x8848);
+const PPPOE_SESSION: EtherType = EtherType(0x8864);
+
+/// LLC header (AA AA 03), organization code and ether type of an IEEE 802.3 frame.
+const SNAP_LEN: usize = 8;
+
+fn snap_ether_type(llc: &[u8]) -> Result<EtherType, SkipReason> {
+    match llc {
+        [0xAA, 0xAA, 0x03, 0, 0, 0, high, low, ..] => {
+            Ok(EtherType(u16::from_be_bytes([*high, *low])))
+        }
+        _ => Err(SkipReason::NotIp),
+    }
+}
+
+/// What an MPLS label stack holds is not said in it: the first nibble tells IPv4, IPv6 and the control word of a
+/// pseudowire (RFC 4928); anything else can only be the first byte of an Ethernet address.
+fn mpls(mut rest: &[u8], headers_left: u8) -> Result<&[u8], SkipReason> {
+    for headers_left in (0..headers_left).rev() {
+        let (label, inner) = split::<4>(rest)?;
+        rest = inner;
+        let is_bottom_of_stack = label[2] & 0x01 != 0;
+        if is_bottom_of_stack {
+            let nibble = rest.first().ok_or(SkipReason::TruncatedHeader)? >> 4;
+            return match nibble {
+                4 | 6 => Ok(rest),
+                0 => {
+                    let (_control_word, frame) = split::<4>(rest)?;
+                    ethernet(frame, headers_left)
+                }
+                // An associated channel: maintenance messages of the path itself.
+                1 => Err(SkipReason::NotIp),
+                _ => ethernet(rest, headers_left),
+            };
+        }
+    }
+    Err(SkipReason::Malformed)
+}
+
+fn pppoe(rest: &[u8]) -> Result<&[u8], SkipReason> {
+    const PPP_IPV4: u16 = 0x0021;
+    const PPP_IPV6: u16 = 0x0057;
+    let (header, rest) = split::<8>(rest)?;
+    match u16::from_be_bytes([header[6], header[7]]) {
+        PPP_IPV4 | PPP_IPV6 => Ok(rest),
+        _ => Err(SkipReason::NotIp),
+    }
+}
+
+/// The protocol field of a cooked capture is an ether type, or below that one of Linux's own numbers.
+fn cooked(protocol: u16, rest: &[u8]) -> Result<&[u8], SkipReason> {
+    const LINUX_802_2: u16 = 4;
+    match protocol {
+        LINUX_802_2 => {
+            let ether_type = snap_ether_type(rest)?;
+            by_ether_type(
+                ether_type,
+                rest.get(SNAP_LEN..).unwrap_or_default(),
+                MAX_LINK_HEADERS,
+            )
+        }
+        other if other < MIN_ETHER_TYPE => Err(SkipReason::NotIp),
+        other => by_ether_type(EtherType(other), rest, MAX_LINK_HEADERS),
+    }
+}
+
+/// The family is a small number in one byte order and a huge one in the other, so both orders are read. `AF_INET6`
+/// differs from system to system.
+fn loopback(frame: &[u8]) -> Result<&[u8], SkipReason> {
+    const INET: u32 = 2;
+    const INET6: [u32; 4] = [10, 24, 28, 30];
+    let (family, rest) = split::<4>(frame)?;
+    let family = u32::from_le_bytes(family).min(u32::from_be_bytes(family));
+    if family == INET || INET6.contains(&family) {
+        Ok(rest)
+    } else {
+        Err(SkipReason::NotIp)
+    }
+}

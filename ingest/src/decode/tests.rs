@@ -1,0 +1,407 @@
+#![expect(
+    clippy::unwrap_used,
+    reason = "a failure to build a frame fails the test"
+)]
+
+use std::net::SocketAddr;
+
+use etherparse::{
+    IpFragOffset, IpNumber, Ipv4Header, Ipv6FragmentHeader, Ipv6Header, PacketBuilder, VlanId,
+};
+use proptest::prelude::*;
+
+use super::*;
+use crate::packet::{TcpFlags, Transport, Vantage};
+
+const MACS: ([u8; 6], [u8; 6]) = ([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]);
+const V4: ([u8; 4], [u8; 4]) = ([192, 0, 2, 1], [192, 0, 2, 2]);
+const V6: ([u8; 16], [u8; 16]) = ([0xfd; 16], [0xfe; 16]);
+
+/// What a test compares of a packet.
+#[derive(Debug, PartialEq, Eq)]
+struct Seen {
+    source: SocketAddr,
+    destination: SocketAddr,
+    transport: Transport,
+    payload: Vec<u8>,
+    payload_len: u32,
+}
+
+fn decode_with(
+    decoder: &mut Decoder,
+    link_type: LinkType,
+    bytes: &[u8],
+    original_len: usize,
+) -> Result<Seen, &'static str> {
+    let frame = Frame {
+        time: 0,
+        link_type,
+        bytes,
+        original_len: original_len as u32,
+    };
+    match decoder.decode(&frame, &mut Ledger::default()) {
+        Decoded::Packet(packet) => {
+            assert_eq!(packet.vantage, Vantage::Wire);
+            Ok(Seen {
+                source: packet.source,
+                destination: packet.destination,
+                transport: packet.transport,
+                payload: packet.payload.to_vec(),
+                payload_len: packet.payload_len,
+            })
+        }
+        Decoded::Fragment => Err("fragment"),
+        Decoded::Skipped(reason) => Err(reason.word()),
+    }
+}
+
+fn decode(link_type: LinkType, bytes: &[u8]) -> Result<Seen, &'static str> {
+    decode_with(&mut Decoder::new(), link_type, bytes, bytes.len())
+}
+
+fn udp_v4(payload: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    PacketBuilder::ipv4(V4.0, V4.1, 64)
+        .udp(1000, 53)
+        .write(&mut bytes, payload)
+        .unwrap();
+    bytes
+}
+
+fn tcp_v6(payload: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    PacketBuilder::ipv6(V6.0, V6.1, 64)
+        .tcp(1000, 80, 7, 1024)
+        .ack(9)
+        .psh()
+        .write(&mut bytes, payload)
+        .unwrap();
+    bytes
+}
+
+fn expected_udp_v4(payload: &[u8]) -> Seen {
+    Seen {
+        source: "192.0.2.1:1000".parse().unwrap(),
+        destination: "192.0.2.2:53".parse().unwrap(),
+        transport: Transport::Udp,
+        payload: payload.to_vec(),
+        payload_len: payload.len() as u32,
+    }
+}
+
+fn ethernet(ether_type: u16, payload: &[u8]) -> Vec<u8> {
+    let mut frame = [MACS.1, MACS.0].concat();
+    frame.extend(ether_type.to_be_bytes());
+    frame.extend(payload);
+    frame
+}
+
+fn with_header(header: &[u8], payload: &[u8]) -> Vec<u8> {
+    [header, payload].concat()
+}
+
+#[test]
+fn every_link_type_leads_to_the_same_datagram() {
+    let ip = udp_v4(b"abc");
+    let mut cooked = vec![0_u8; 16];
+    cooked[2..4].copy_from_slice(&0xfffe_u16.to_be_bytes());
+    cooked[14..16].copy_from_slice(&0x0800_u16.to_be_bytes());
+    let mut cooked_2 = vec![0_u8; 20];
+    cooked_2[..2].copy_from_slice(&0x0800_u16.to_be_bytes());
+    let frames = [
+        (LinkType::ETHERNET, ethernet(0x0800, &ip)),
+        (LinkType::LINUX_SLL, with_header(&cooked, &ip)),
+        (LinkType::LINUX_SLL2, with_header(&cooked_2, &ip)),
+        (LinkType::RAW, ip.clone()),
+        (LinkType::RAW_12, ip.clone()),
+        (LinkType::RAW_14, ip.clone()),
+        (LinkType::IPV4, ip.clone()),
+        (LinkType::NULL, with_header(&2_u32.to_le_bytes(), &ip)),
+        (LinkType::NULL, with_header(&2_u32.to_be_bytes(), &ip)),
+        (LinkType::LOOP, with_header(&2_u32.to_be_bytes(), &ip)),
+    ];
+    for (link_type, frame) in frames {
+        assert_eq!(
+            decode(link_type, &frame),
+            Ok(expected_udp_v4(b"abc")),
+            "{link_type:?}"
+        );
+    }
+}
+
+#[test]
+fn tags_and_labels_before_ip_are_passed() {
+    let ip = udp_v4(b"abc");
+    let vlan = |inner: u16, payload: &[u8]| {
+        with_header(&[&[0, 5][..], &inner.to_be_bytes()].concat(), payload)
+    };
+    let mut double_tagged = Vec::new();
+    PacketBuilder::ethernet2(MACS.0, MACS.1)
+        .double_vlan(VlanId::try_new(7).unwrap(), VlanId::try_new(0).unwrap())
+        .ipv4(V4.0, V4.1, 64)
+        .udp(1000, 53)
+        .write(&mut double_tagged, b"abc")
+        .unwrap();
+    let mpls = with_header(&[0, 1, 0x00, 64, 0, 2, 0x01, 64], &ip);
+    let pseudowire = with_header(&[0, 1, 0x01, 64, 0, 0, 0, 0], &ethernet(0x0800, &ip));
+    let bare_pseudowire = with_header(&[0, 1, 0x01, 64], &{
+        let mut inner = ethernet(0x0800, &ip);
+        inner[0] = 0xa2;
+        inner
+    });
+    let pppoe = with_header(&[0x11, 0, 0, 1, 0, 0, 0, 0x21], &ip);
+    let snap = with_header(&[0xaa, 0xaa, 3, 0, 0, 0, 8, 0], &ip);
+    for frame in [
+        double_tagged,
+        ethernet(0x8100, &vlan(0x0800, &ip)),
+        ethernet(0x88a8, &vlan(0x8100, &vlan(0x8847, &mpls))),
+        ethernet(0x8847, &mpls),
+        ethernet(0x8847, &pseudowire),
+        ethernet(0x8847, &bare_pseudowire),
+        ethernet(0x8864, &pppoe),
+        ethernet(snap.len() as u16, &snap),
+    ] {
+        assert_eq!(
+            decode(LinkType::ETHERNET, &frame),
+            Ok(expected_udp_v4(b"abc"))
+        );
+    }
+}
+
+#[test]
+fn a_tcp_segment_has_its_numbers_and_flags() {
+    let seen = decode(LinkType::IPV6, &tcp_v6(b"hello")).unwrap();
+    assert_eq!(
+        seen.transport,
+        Transport::Tcp {
+            seq: 7,
+            ack: Some(9),
+            flags: TcpFlags::ACK.union(TcpFlags::PSH)
+        }
+    );
+    assert_eq!(
+        (seen.payload.as_slice(), seen.payload_len),
+        (&b"hello"[..], 5)
+    );
+}
+
+#[test]
+fn padding_of_the_link_is_no_payload() {
+    let mut frame = ethernet(0x0800, &udp_v4(b"a"));
+    frame.resize(60, 0);
+    assert_eq!(
+        decode(LinkType::ETHERNET, &frame),
+        Ok(expected_udp_v4(b"a"))
+    );
+}
+
+#[test]
+fn a_cut_frame_still_tells_how_long_its_payload_was() {
+    let whole = tcp_v6(&[1; 1000]);
+    let seen = decode_with(
+        &mut Decoder::new(),
+        LinkType::RAW,
+        &whole[..70],
+        whole.len(),
+    )
+    .unwrap();
+    assert_eq!((seen.payload.len(), seen.payload_len), (10, 1000));
+    let seen = decode_with(
+        &mut Decoder::new(),
+        LinkType::RAW,
+        &whole[..60],
+        whole.len(),
+    )
+    .unwrap();
+    assert_eq!((seen.payload.len(), seen.payload_len), (0, 1000));
+    let cut = decode_with(
+        &mut Decoder::new(),
+        LinkType::RAW,
+        &whole[..59],
+        whole.len(),
+    );
+    assert_eq!(cut, Err("truncated_header"));
+}
+
+#[test]
+fn a_segment_for_offloading_has_the_length_of_its_frame() {
+    let mut ip = udp_v4(b"abcdef");
+    ip[2..4].copy_from_slice(&[0, 0]);
+    assert_eq!(decode(LinkType::RAW, &ip), Ok(expected_udp_v4(b"abcdef")));
+}
+
+#[test]
+fn what_weir_does_not_follow_has_a_reason() {
+    let mut icmp = Vec::new();
+    PacketBuilder::ipv4(V4.0, V4.1, 64)
+        .icmpv4_echo_request(1, 1)
+        .write(&mut icmp, &[])
+        .unwrap();
+    let mut gre = udp_v4(b"");
+    gre[9] = 47;
+    let mut sctp = udp_v4(b"");
+    sctp[9] = 132;
+    for (reason, link_type, frame) in [
+        ("arp", LinkType::ETHERNET, ethernet(0x0806, &[0; 28])),
+        ("not_ip", LinkType::ETHERNET, ethernet(0x88cc, &[0; 28])),
+        ("icmp", LinkType::RAW, icmp),
+        ("tunnel", LinkType::RAW, gre),
+        ("other_ip_protocol", LinkType::RAW, sctp),
+        ("malformed", LinkType::RAW, vec![0x15; 40]),
+        ("truncated_header", LinkType::ETHERNET, vec![0; 10]),
+        ("unsupported_link_type", LinkType(9999), vec![0; 40]),
+    ] {
+        assert_eq!(decode(link_type, &frame), Err(reason));
+    }
+}
+
+fn fragments_v4(datagram: &[u8], piece_len: usize) -> Vec<Vec<u8>> {
+    let payload = &datagram[20..];
+    let mut pieces = Vec::new();
+    for (index, piece) in payload.chunks(piece_len).enumerate() {
+        let offset = index * piece_len;
+        let mut header =
+            Ipv4Header::new(piece.len() as u16, 64, IpNumber::UDP, V4.0, V4.1).unwrap();
+        header.identification = 77;
+        header.fragment_offset = IpFragOffset::try_new((offset / 8) as u16).unwrap();
+        header.more_fragments = offset + piece.len() < payload.len();
+        let mut bytes = Vec::new();
+        header.write(&mut bytes).unwrap();
+        bytes.extend(piece);
+        pieces.push(bytes);
+    }
+    pieces
+}
+
+fn fragments_v6(datagram: &[u8], piece_len: usize) -> Vec<Vec<u8>> {
+    let payload = &datagram[40..];
+    let mut pieces = Vec::new();
+    for (index, piece) in payload.chunks(piece_len).enumerate() {
+        let offset = index * piece_len;
+        let header = Ipv6Header {
+            payload_length: (piece.len() + 8) as u16,
+            next_header: IpNumber(44),
+            source: V6.0,
+            destination: V6.1,
+            ..Ipv6Header::default()
+        };
+        let fragment = Ipv6FragmentHeader {
+            next_header: IpNumber::TCP,
+            fragment_offset: IpFragOffset::try_new((offset / 8) as u16).unwrap(),
+            more_fragments: offset + piece.len() < payload.len(),
+            identification: 78,
+        };
+        let mut bytes = Vec::new();
+        header.write(&mut bytes).unwrap();
+        fragment.write(&mut bytes).unwrap();
+        bytes.extend(piece);
+        pieces.push(bytes);
+    }
+    pieces
+}
+
+/// Decodes all `frames`; the packets that came of them.
+fn decode_all(decoder: &mut Decoder, frames: &[Vec<u8>]) -> Vec<Seen> {
+    let decode_one = |frame: &Vec<u8>| decode_with(decoder, LinkType::RAW, frame, frame.len()).ok();
+    frames.iter().filter_map(decode_one).collect()
+}
+
+#[test]
+fn fragments_in_any_order_and_twice_make_one_datagram() {
+    let payload: Vec<u8> = (0..3000).map(|index| index as u8).collect();
+    let datagram = udp_v4(&payload);
+    let mut fragments = fragments_v4(&datagram, 800);
+    fragments.reverse();
+    fragments.insert(1, fragments[0].clone());
+    let mut decoder = Decoder::new();
+    let seen = decode_all(&mut decoder, &fragments);
+    assert_eq!(seen, [expected_udp_v4(&payload)]);
+
+    let segment = tcp_v6(&payload);
+    let seen = decode_all(&mut decoder, &fragments_v6(&segment, 1000));
+    assert_eq!(seen.len(), 1);
+    assert_eq!(seen[0].payload, payload);
+
+    let mut ledger = Ledger::default();
+    decoder.finish(&mut ledger);
+    assert_eq!(ledger.totals().count(), 0);
+}
+
+#[test]
+fn overlapping_fragments_give_up_the_datagram() {
+    let datagram = udp_v4(&[1; 64]);
+    let other = udp_v4(&[2; 64]);
+    let mut fragments = fragments_v4(&datagram, 24);
+    fragments.insert(1, fragments_v4(&other, 32)[1].clone());
+    let mut decoder = Decoder::new();
+    assert_eq!(decode_all(&mut decoder, &fragments), []);
+}
+
+#[test]
+fn an_incomplete_datagram_is_counted_after_its_time_and_memory_is_bounded() {
+    let mut ledger = Ledger::default();
+    let mut decoder = Decoder::new();
+    let fragments = fragments_v4(&udp_v4(&[0; 3000]), 1400);
+    let mut time = 0;
+    for id in 0..20_000_u16 {
+        let mut bytes = fragments[0].clone();
+        bytes[4..6].copy_from_slice(&id.to_be_bytes());
+        let frame = Frame {
+            time,
+            link_type: LinkType::RAW,
+            original_len: bytes.len() as u32,
+            bytes: &bytes,
+        };
+        decoder.decode(&frame, &mut ledger);
+        time += 1;
+    }
+    decoder.fragments.expire(time + 60_000_000_000, &mut ledger);
+    let totals: Vec<_> = ledger.totals().collect();
+    let events: u64 = totals.iter().map(|(_, _, loss)| loss.events).sum();
+    assert_eq!(events, 20_000);
+    let reasons: Vec<_> = totals.iter().map(|(_, reason, _)| *reason).collect();
+    assert_eq!(reasons, ["fragment_evicted", "fragment_incomplete"]);
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_the_decoder_panic(
+        link_type in prop::sample::select(vec![0_u16, 1, 101, 113, 276, 108, 229]),
+        frames in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..120), any::<u32>(), any::<i64>()), 0..20),
+    ) {
+        let mut decoder = Decoder::new();
+        let mut ledger = Ledger::default();
+        for (bytes, original_len, time) in &frames {
+            let frame = Frame { time: *time, link_type: LinkType(link_type), bytes, original_len: *original_len };
+            if let Decoded::Packet(packet) = decoder.decode(&frame, &mut ledger) {
+                prop_assert!(packet.payload.len() <= packet.payload_len as usize);
+            }
+        }
+        decoder.finish(&mut ledger);
+    }
+
+    #[test]
+    fn no_change_of_a_real_frame_makes_the_decoder_panic(
+        changes in prop::collection::vec((0_usize..90, any::<u8>()), 0..8),
+        cut in 0_usize..100,
+        is_v6 in any::<bool>(),
+    ) {
+        let segment = tcp_v6(&[7; 40]);
+        let datagram = udp_v4(&[7; 40]);
+        let frames = if is_v6 { fragments_v6(&segment, 32) } else { fragments_v4(&datagram, 24) };
+        let mut decoder = Decoder::new();
+        let mut ledger = Ledger::default();
+        for mut bytes in frames {
+            for (at, value) in &changes {
+                if let Some(byte) = bytes.get_mut(*at) {
+                    *byte = *value;
+                }
+            }
+            bytes.truncate(cut);
+            let frame = Frame { time: 0, link_type: LinkType::RAW, bytes: &bytes, original_len: 100 };
+            if let Decoded::Packet(packet) = decoder.decode(&frame, &mut ledger) {
+                prop_assert!(packet.payload.len() <= packet.payload_len as usize);
+            }
+        }
+    }
+}

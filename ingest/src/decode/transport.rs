@@ -1,0 +1,97 @@
+//! TCP and UDP headers.
+
+use std::net::SocketAddr;
+
+use etherparse::UdpHeaderSlice;
+
+use super::network::{IpPacket, protocol};
+use super::{SkipReason, split};
+use crate::packet::{Nanos, Packet, TcpFlags, Transport, Vantage};
+
+/// The segment or datagram in the payload of `ip`.
+pub(super) fn parse<'a>(time: Nanos, ip: &IpPacket<'a>) -> Result<Packet<'a>, SkipReason> {
+    match ip.protocol {
+        protocol::TCP => tcp(time, ip),
+        protocol::UDP => udp(time, ip),
+        protocol::ICMP | protocol::ICMPV6 => Err(SkipReason::Icmp),
+        protocol::IP_IN_IP | protocol::IPV6_IN_IP | protocol::GRE => Err(SkipReason::Tunnel),
+        _ => Err(SkipReason::OtherIpProtocol),
+    }
+}
+
+/// By hand: etherparse wants all options captured, but what is needed stands before them.
+fn tcp<'a>(time: Nanos, ip: &IpPacket<'a>) -> Result<Packet<'a>, SkipReason> {
+    const MIN_HEADER_LEN: usize = 20;
+    if ip.payload_len < MIN_HEADER_LEN {
+        return Err(SkipReason::Malformed);
+    }
+    let (header, _) = split::<MIN_HEADER_LEN>(ip.payload)?;
+    let header_len = usize::from(header[12] >> 4) * 4;
+    if header_len < MIN_HEADER_LEN {
+        return Err(SkipReason::Malformed);
+    }
+    let payload_len = ip
+        .payload_len
+        .checked_sub(header_len)
+        .ok_or(SkipReason::Malformed)?;
+    let flags = TcpFlags(header[13]);
+    let ack = u32::from_be_bytes([header[8], header[9], header[10], header[11]]);
+    let transport = Transport::Tcp {
+        seq: u32::from_be_bytes([header[4], header[5], header[6], header[7]]),
+        ack: flags.contains(TcpFlags::ACK).then_some(ack),
+        flags,
+    };
+    let ports = [
+        u16::from_be_bytes([header[0], header[1]]),
+        u16::from_be_bytes([header[2], header[3]]),
+    ];
+    let payload = ip.payload.get(header_len..).unwrap_or_default();
+    Ok(packet(time, ip, ports, transport, payload, payload_len))
+}
+
+fn udp<'a>(time: Nanos, ip: &IpPacket<'a>) -> Result<Packet<'a>, SkipReason> {
+    let header = UdpHeaderSlice::from_slice(ip.payload).map_err(|_| SkipReason::TruncatedHeader)?;
+    let header_len = header.slice().len();
+    let available = ip
+        .payload_len
+        .checked_sub(header_len)
+        .ok_or(SkipReason::Malformed)?;
+    // Length 0 is a jumbogram's.
+    let payload_len = match usize::from(header.length()) {
+        0 => available,
+        len => len
+            .checked_sub(header_len)
+            .ok_or(SkipReason::Malformed)?
+            .min(available),
+    };
+    let captured = ip.payload.get(header_len..).unwrap_or_default();
+    let payload = captured.get(..payload_len).unwrap_or(captured);
+    let ports = [header.source_port(), header.destination_port()];
+    Ok(packet(
+        time,
+        ip,
+        ports,
+        Transport::Udp,
+        payload,
+        payload_len,
+    ))
+}
+
+fn packet<'a>(
+    time: Nanos,
+    ip: &IpPacket<'a>,
+    [source_port, destination_port]: [u16; 2],
+    transport: Transport,
+    payload: &'a [u8],
+    payload_len: usize,
+) -> Packet<'a> {
+    Packet {
+        time,
+        vantage: Vantage::Wire,
+        source: SocketAddr::new(ip.source, source_port),
+        destination: SocketAddr::new(ip.destination, destination_port),
+        transport,
+        payload,
+        payload_len: u32::try_from(payload_len).unwrap_or(u32::MAX),
+    }
+}

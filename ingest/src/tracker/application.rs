@@ -1,0 +1,434 @@
+//! What a TCP connection carries: told by its first bytes, then parsed.
+//!
+//! ```text
+//!   Unknown --(a request or status line)--> Http
+//!      |------(a length and a message)----> Dns
+//!      |------(a handshake record)--------> Tls      (recognised, not parsed)
+//!      +------(nothing known, or too long)-> Other   (not looked at any more)
+//! ```
+//!
+//! What is not parsed is not reassembled either. A connection that was joined after its start goes back from `Other`
+//! to `Http` when a packet begins with a request or status line.
+
+use std::net::SocketAddr;
+
+use super::flow::index;
+use super::output::{Conversation, Dns};
+use super::wire::Segment;
+use super::{Settings, stage};
+use crate::dns;
+use crate::http;
+use crate::packet::{Nanos, TcpFlags};
+use crate::sink::Ledger;
+use crate::tcp::stream::{Event, Segment as StreamSegment, Stream};
+use crate::tcp::{Chunk, End, GapCause, Side};
+
+/// Bytes that are kept, and runs of bytes that are looked at, before a connection is taken for something unknown.
+const MAX_UNDECIDED_BYTES: usize = 64 * 1024;
+const MAX_UNDECIDED_RUNS: u32 = 8;
+
+/// What an application may use besides itself.
+pub(super) struct Context<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) ledger: &'a mut Ledger,
+    pub(super) dns: &'a mut Dns,
+    /// Takes finished exchanges.
+    pub(super) exchanges: &'a mut Vec<http::Exchange>,
+    /// Bytes that all connections together hold back.
+    pub(super) held_bytes: &'a mut usize,
+    pub(super) conversation: Conversation,
+    pub(super) ends: [SocketAddr; 2],
+}
+
+/// The application protocol of a connection, and the streams that feed it.
+#[derive(Default)]
+pub(super) struct Application {
+    /// `None` once nothing is looked at any more.
+    streams: Option<Box<[Stream; 2]>>,
+    protocol: Protocol,
+    /// What was counted for it in [`Context::held_bytes`].
+    held_bytes: usize,
+    /// Whether it was joined after its start, or has lost bytes: then messages may begin anywhere.
+    may_begin_late: bool,
+}
+
+enum Protocol {
+    Unknown(Undecided),
+    Http(Box<http::Connection>),
+    Dns(Box<[dns::Framer; 2]>),
+    Tls,
+    Other,
+}
+
+impl Default for Protocol {
+    fn default() -> Self {
+        Self::Unknown(Undecided::default())
+    }
+}
+
+/// What came before the protocol was known.
+#[derive(Default)]
+struct Undecided {
+    /// The bytes that may begin a message, in the order they came.
+    pieces: Vec<(Side, Nanos, Vec<u8>)>,
+    bytes: usize,
+    runs: u32,
+    /// Whether a side's first bytes were looked at and are nothing known.
+    is_ruled_out: [bool; 2],
+}
+
+/// What the bytes of one side begin with.
+enum Told {
+    Http,
+    Dns,
+    Tls,
+    NeedMore,
+    Nothing,
+}
+
+impl Application {
+    /// The side that asks, where a protocol tells.
+    pub(super) fn client(&self) -> Option<Side> {
+        match &self.protocol {
+            Protocol::Http(connection) => connection.client(),
+            _ => None,
+        }
+    }
+
+    /// The protocol's word for the rows of `flows`.
+    pub(super) fn word(&self) -> Option<&'static str> {
+        match &self.protocol {
+            Protocol::Http(_) => Some("http"),
+            Protocol::Dns(_) => Some("dns"),
+            Protocol::Tls => Some("tls"),
+            Protocol::Unknown(_) | Protocol::Other => None,
+        }
+    }
+
+    /// Says where the streams of both sides begin, before any of their packets.
+    pub(super) fn start_at(&mut self, settings: &Settings, next: [Option<u32>; 2]) {
+        let streams = self.streams.get_or_insert_with(|| new_streams(settings));
+        for (stream, next) in streams.iter_mut().zip(next) {
+            if let Some(next) = next {
+                stream.start_at(next);
+            }
+        }
+    }
+
+    /// Since when a stream waits for a hole to be filled.
+    pub(super) fn waits_since(&self) -> Option<Nanos> {
+        let streams = self.streams.as_ref()?;
+        streams.iter().filter_map(Stream::waits_since).min()
+    }
+
+    /// Takes a segment.
+    pub(super) fn segment(&mut self, segment: &Segment<'_>, context: &mut Context<'_>) {
+        match self.protocol {
+            Protocol::Tls => return,
+            Protocol::Other if !self.begins_again(segment, context) => return,
+            _ => {}
+        }
+        if segment.flags.contains(TcpFlags::RST) {
+            return;
+        }
+        let mut streams = self
+            .streams
+            .take()
+            .unwrap_or_else(|| new_streams(context.settings));
+        let side = segment.side;
+        if let Some(ack) = segment.ack {
+            let other = side.other();
+            streams[index(other)].acknowledged(ack, |event, time| {
+                self.event(other, event, time, context);
+            });
+        }
+        let stream_segment = StreamSegment {
+            seq: segment.seq,
+            flags: segment.flags,
+            payload: segment.payload,
+            payload_len: segment.payload_len,
+            time: segment.time,
+        };
+        let stream = &mut streams[index(side)];
+        stream.segment(stream_segment, |event, time| {
+            self.event(side, event, time, context);
+        });
+        self.may_begin_late |= stream.is_joined();
+        self.streams = Some(streams);
+        self.bound(segment.time, context);
+    }
+
+    /// Gives up every hole: the bytes behind them are parsed, and the connection goes on.
+    pub(super) fn flush(&mut self, time: Nanos, context: &mut Context<'_>) {
+        if let Some(mut streams) = self.streams.take() {
+            for side in [Side::Initiator, Side::Responder] {
+                streams[index(side)].flush(time, |event, time| {
+                    self.event(side, event, time, context);
+                });
+            }
+            self.streams = Some(streams);
+        }
+        self.count_held(context);
+    }
+
+    /// The connection is over: everything pending comes out.
+    pub(super) fn finish(&mut self, end: End, time: Nanos, context: &mut Context<'_>) {
+        self.flush(time, context);
+        self.streams = None;
+        match &mut self.protocol {
+            Protocol::Http(connection) => connection.end(None, end, time, context.exchanges),
+            Protocol::Dns(framers) => {
+                for side in [Side::Initiator, Side::Responder] {
+                    framers[index(side)].finish(time, |framed| context.dns_message(side, framed));
+                    context.count_unframed(&mut framers[index(side)]);
+                }
+            }
+            Protocol::Unknown(_) | Protocol::Tls | Protocol::Other => {}
+        }
+        self.protocol = Protocol::Other;
+        self.count_held(context);
+    }
+
+    /// Whether a packet of a connection that was joined late begins a message of HTTP.
+    fn begins_again(&mut self, segment: &Segment<'_>, context: &mut Context<'_>) -> bool {
+        let begins = self.may_begin_late
+            && matches!(
+                http::detect(segment.payload),
+                http::Detection::Request | http::Detection::Response
+            );
+        if begins {
+            let mut streams = new_streams(context.settings);
+            streams[index(segment.side)].start_at(segment.seq);
+            self.streams = Some(streams);
+            self.protocol = Protocol::default();
+        }
+        begins
+    }
+
+    fn event(&mut self, side: Side, event: Event<'_>, time: Nanos, context: &mut Context<'_>) {
+        match event {
+            Event::Chunk(chunk) => {
+                if let Chunk::Gap { bytes, cause } = chunk {
+                    self.may_begin_late = true;
+                    if cause == GapCause::Missing && self.is_parsed() {
+                        context
+                            .ledger
+                            .count(stage::REASSEMBLY, "missing_segment", 1, bytes);
+                    }
+                }
+                self.chunk(side, chunk, time, context);
+            }
+            Event::Fin => match &mut self.protocol {
+                Protocol::Http(connection) => {
+                    connection.end(Some(side), End::Fin, time, context.exchanges);
+                }
+                Protocol::Dns(framers) => {
+                    framers[index(side)].finish(time, |framed| context.dns_message(side, framed));
+                }
+                Protocol::Unknown(_) | Protocol::Tls | Protocol::Other => {}
+            },
+        }
+    }
+
+    fn chunk(&mut self, side: Side, chunk: Chunk<'_>, time: Nanos, context: &mut Context<'_>) {
+        match &mut self.protocol {
+            Protocol::Unknown(_) => self.decide(side, chunk, time, context),
+            Protocol::Http(connection) => connection.data(side, chunk, time, context.exchanges),
+            Protocol::Dns(framers) => {
+                let framer = &mut framers[index(side)];
+                framer.push(time, chunk, |framed| context.dns_message(side, framed));
+                context.count_unframed(framer);
+            }
+            Protocol::Tls | Protocol::Other => {}
+        }
+    }
+
+    /// Looks at bytes of a connection whose protocol is not known yet.
+    fn decide(&mut self, side: Side, chunk: Chunk<'_>, time: Nanos, context: &mut Context<'_>) {
+        let may_begin_late = self.may_begin_late;
+        let Protocol::Unknown(undecided) = &mut self.protocol else {
+            return;
+        };
+        let bytes = match chunk {
+            Chunk::Gap { .. } => {
+                undecided.forget(side);
+                return;
+            }
+            Chunk::Data(bytes) => bytes,
+        };
+        undecided.runs += 1;
+        if undecided.is_ruled_out[index(side)] && !may_begin_late {
+            self.give_up_if_ruled_out();
+            return;
+        }
+        let ports = context.ends.map(|end| end.port());
+        let told = match undecided.of(side) {
+            Some(mut earlier) => {
+                earlier.extend_from_slice(bytes);
+                match tell(&earlier, ports) {
+                    Told::Nothing if may_begin_late => {
+                        undecided.forget(side);
+                        tell(bytes, ports)
+                    }
+                    told => told,
+                }
+            }
+            None => tell(bytes, ports),
+        };
+        let decided = match told {
+            Told::Http => Protocol::Http(Box::new(http::Connection::new())),
+            Told::Dns => Protocol::Dns(Box::default()),
+            Told::Tls => {
+                self.protocol = Protocol::Tls;
+                return;
+            }
+            Told::NeedMore => {
+                undecided.keep(side, time, bytes);
+                if undecided.bytes > MAX_UNDECIDED_BYTES {
+                    self.protocol = Protocol::Other;
+                }
+                return;
+            }
+            Told::Nothing => {
+                undecided.forget(side);
+                undecided.is_ruled_out[index(side)] = true;
+                self.give_up_if_ruled_out();
+                return;
+            }
+        };
+        let earlier = std::mem::take(&mut undecided.pieces);
+        self.protocol = decided;
+        for (side, time, bytes) in &earlier {
+            self.chunk(*side, Chunk::Data(bytes), *time, context);
+        }
+        self.chunk(side, chunk, time, context);
+    }
+
+    fn give_up_if_ruled_out(&mut self) {
+        let Protocol::Unknown(undecided) = &self.protocol else {
+            return;
+        };
+        let both = undecided.is_ruled_out == [true, true] && !self.may_begin_late;
+        if both || undecided.runs >= MAX_UNDECIDED_RUNS {
+            self.protocol = Protocol::Other;
+        }
+    }
+
+    fn is_parsed(&self) -> bool {
+        matches!(self.protocol, Protocol::Http(_) | Protocol::Dns(_))
+    }
+
+    /// Drops the streams where nothing reads them, and gives up holes where all connections together hold too much.
+    fn bound(&mut self, time: Nanos, context: &mut Context<'_>) {
+        if matches!(self.protocol, Protocol::Tls | Protocol::Other) {
+            self.streams = None;
+        }
+        self.count_held(context);
+        if *context.held_bytes > context.settings.max_held_bytes && self.held_bytes > 0 {
+            context
+                .ledger
+                .count(stage::REASSEMBLY, "memory_limit", 1, self.held_bytes as u64);
+            if matches!(self.protocol, Protocol::Unknown(_)) {
+                self.protocol = Protocol::Other;
+                self.streams = None;
+            }
+            self.flush(time, context);
+        }
+    }
+
+    fn count_held(&mut self, context: &mut Context<'_>) {
+        let in_streams: usize = self
+            .streams
+            .iter()
+            .flat_map(|streams| streams.iter().map(Stream::held_bytes))
+            .sum();
+        let undecided = match &self.protocol {
+            Protocol::Unknown(undecided) => undecided.bytes,
+            _ => 0,
+        };
+        let held_bytes = in_streams + undecided;
+        *context.held_bytes = (*context.held_bytes + held_bytes).saturating_sub(self.held_bytes);
+        self.held_bytes = held_bytes;
+    }
+}
+
+impl Undecided {
+    /// The bytes of a side that were kept.
+    fn of(&self, side: Side) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        for (of_side, _, piece) in &self.pieces {
+            if *of_side == side {
+                bytes.extend_from_slice(piece);
+            }
+        }
+        (!bytes.is_empty()).then_some(bytes)
+    }
+
+    fn keep(&mut self, side: Side, time: Nanos, bytes: &[u8]) {
+        self.bytes += bytes.len();
+        self.pieces.push((side, time, bytes.to_vec()));
+    }
+
+    fn forget(&mut self, side: Side) {
+        self.pieces.retain(|(of_side, _, _)| *of_side != side);
+        self.bytes = self.pieces.iter().map(|(_, _, bytes)| bytes.len()).sum();
+    }
+}
+
+impl Context<'_> {
+    /// Takes a DNS message that came over TCP.
+    fn dns_message(&mut self, side: Side, framed: dns::Framed<'_>) {
+        let passage = dns::Passage {
+            key: self.conversation,
+            source: self.ends[index(side)],
+            destination: self.ends[index(side.other())],
+            transport: dns::Transport::Tcp,
+            first_byte: framed.first_byte,
+            last_byte: framed.last_byte,
+        };
+        self.dns
+            .message(passage, framed.captured, framed.wire_len, self.ledger);
+    }
+
+    fn count_unframed(&mut self, framer: &mut dns::Framer) {
+        let bytes = framer.take_lost_bytes();
+        self.ledger
+            .count(stage::DNS, "no_framing", u64::from(bytes > 0), bytes);
+    }
+}
+
+fn new_streams(settings: &Settings) -> Box<[Stream; 2]> {
+    let limits = settings.stream_limits;
+    Box::new([Stream::new(limits), Stream::new(limits)])
+}
+
+fn tell(bytes: &[u8], ports: [u16; 2]) -> Told {
+    if begins_tls(bytes) {
+        return Told::Tls;
+    }
+    let http = http::detect(bytes);
+    if matches!(
+        http,
+        http::Detection::Request | http::Detection::Response
+    ) {
+        return Told::Http;
+    }
+    let is_dns_port = ports.into_iter().any(dns::is_well_known_port);
+    let dns = dns::looks_like_dns_over_tcp(bytes, is_dns_port);
+    match (http, dns) {
+        (_, dns::Detection::Yes) => Told::Dns,
+        (http::Detection::NeedMore, _) | (_, dns::Detection::NeedMore) => Told::NeedMore,
+        _ => Told::Nothing,
+    }
+}
+
+/// A handshake record of TLS 1.0 to 1.3 with the hello of either end in it.
+fn begins_tls(bytes: &[u8]) -> bool {
+    const HANDSHAKE: u8 = 22;
+    const CLIENT_HELLO: u8 = 1;
+    const SERVER_HELLO: u8 = 2;
+    matches!(
+        bytes,
+        [HANDSHAKE, 3, 0..=4, _, _, CLIENT_HELLO | SERVER_HELLO, ..]
+    )
+}

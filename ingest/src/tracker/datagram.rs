@@ -1,0 +1,58 @@
+//! UDP: counted as flows on a wire, and looked at for DNS.
+
+use super::connection::Connection;
+use super::flow::index;
+use super::output::Output;
+use crate::dns;
+use crate::packet::Packet;
+use crate::sink::Sink;
+use crate::tcp::Side;
+
+/// Whether a datagram looks like DNS on the ports it travels between.
+fn is_dns(packet: &Packet<'_>) -> bool {
+    let is_dns_port = [packet.source, packet.destination]
+        .into_iter()
+        .any(|end| dns::is_well_known_port(end.port()));
+    dns::looks_like_dns(packet.payload, packet.payload_len, is_dns_port)
+}
+
+/// Whether a datagram is the response of a DNS server.
+pub(super) fn is_dns_response(packet: &Packet<'_>) -> bool {
+    const RESPONSE: u8 = 0x80;
+    is_dns(packet) && packet.payload.get(2).is_some_and(|flags| flags & RESPONSE != 0)
+}
+
+impl Connection {
+    /// Takes a datagram.
+    pub(super) fn datagram(
+        &mut self,
+        side: Side,
+        packet: &Packet<'_>,
+        output: &mut Output,
+        sink: &mut dyn Sink,
+    ) {
+        // Of a local socket's datagrams only those that look like DNS are seen: there the kernel counts.
+        if self.local.is_none()
+            && let Some(flow) = &mut self.flow
+        {
+            flow.totals.bytes[index(side)] += u64::from(packet.payload_len);
+            flow.totals.packets[index(side)] += 1;
+        }
+        if !is_dns(packet) {
+            return;
+        }
+        self.is_dns = true;
+        let passage = dns::Passage {
+            key: self.conversation(),
+            source: packet.source,
+            destination: packet.destination,
+            transport: dns::Transport::Udp,
+            first_byte: packet.time,
+            last_byte: packet.time,
+        };
+        output
+            .dns
+            .message(passage, packet.payload, packet.payload_len, &mut output.ledger);
+        output.lookup_rows(packet.time, sink);
+    }
+}

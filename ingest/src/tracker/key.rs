@@ -1,0 +1,106 @@
+//! What makes packets belong together, and the names that connections get.
+
+use std::net::SocketAddr;
+
+use super::event::Socket;
+use crate::packet::{Direction, Nanos, Packet, Transport, Vantage};
+
+/// A transport protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Protocol {
+    Tcp,
+    Udp,
+}
+
+impl Protocol {
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        }
+    }
+}
+
+/// Tells connections apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Key {
+    /// On a wire both directions are one connection: the smaller address stands first.
+    Wire(Protocol, SocketAddr, SocketAddr),
+    /// At a socket (namespace, local address, remote address): on loopback the two ends of a connection are two
+    /// connections. The cookie is no part of it, since packets of a handshake come with the listener's.
+    Socket(Protocol, u32, SocketAddr, SocketAddr),
+}
+
+impl Key {
+    pub(super) fn of_packet(packet: &Packet<'_>) -> Self {
+        let protocol = match packet.transport {
+            Transport::Tcp { .. } => Protocol::Tcp,
+            Transport::Udp => Protocol::Udp,
+        };
+        let Packet {
+            source,
+            destination,
+            ..
+        } = *packet;
+        match packet.vantage {
+            Vantage::Wire => Self::Wire(
+                protocol,
+                source.min(destination),
+                source.max(destination),
+            ),
+            Vantage::Socket {
+                netns,
+                direction: Direction::Sent,
+                ..
+            } => Self::Socket(protocol, netns, source, destination),
+            Vantage::Socket {
+                netns,
+                direction: Direction::Received,
+                ..
+            } => Self::Socket(protocol, netns, destination, source),
+        }
+    }
+
+    pub(super) fn of_socket(protocol: Protocol, socket: &Socket) -> Self {
+        Self::Socket(protocol, socket.netns, socket.local, socket.remote)
+    }
+
+    pub(super) fn protocol(&self) -> Protocol {
+        match *self {
+            Self::Wire(protocol, ..) | Self::Socket(protocol, ..) => protocol,
+        }
+    }
+}
+
+/// Hands out connection ids: unique on the node, across restarts too, and below 2^53 so that every client can read
+/// them as a number.
+///
+/// An id is the start of the tracker in milliseconds since 2024 times 2^14, plus a count. Two runs could meet only if
+/// the first had made more than 16 connections each millisecond for all its life.
+#[derive(Debug, Clone)]
+pub struct ConnIds {
+    next: i64,
+}
+
+impl ConnIds {
+    /// Milliseconds from 1970 to 2024.
+    const EPOCH_MS: i64 = 1_704_067_200_000;
+    const COUNT_BITS: u32 = 14;
+    /// Ids from here on are no exact numbers in JavaScript.
+    const END: i64 = 1 << 53;
+
+    /// The ids of a run that starts at `now`.
+    pub fn starting_at(now: Nanos) -> Self {
+        let ms = (now / 1_000_000).saturating_sub(Self::EPOCH_MS);
+        // 39 bits of milliseconds last until 2041; after that ids begin anew.
+        let ms = ms.rem_euclid(1 << (53 - Self::COUNT_BITS));
+        Self {
+            next: ms << Self::COUNT_BITS,
+        }
+    }
+
+    pub(super) fn next(&mut self) -> i64 {
+        self.next = (self.next + 1) % Self::END;
+        self.next
+    }
+}

@@ -1,0 +1,155 @@
+//! Counting what one end of a connection sent, by sequence numbers.
+
+use crate::packet::Nanos;
+
+/// Holes that are remembered; with more, a segment that fills a forgotten one counts as retransmitted.
+const MAX_HOLES: usize = 64;
+
+/// The largest window of TCP (RFC 7323). A segment that begins further ahead cannot belong to the connection.
+const MAX_AHEAD: i64 = 1 << 30;
+
+/// A segment that fills a hole later than this was sent again; before, it was overtaken on its way. (The bound that
+/// Wireshark uses where it knows no round trip time.)
+const REORDER_WINDOW: Nanos = 3_000_000;
+
+/// What a segment added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Added {
+    /// Bytes that passed since the last segment, those of lost packets included.
+    pub(super) new_bytes: u64,
+    /// Whether it was sent before.
+    pub(super) is_retransmission: bool,
+}
+
+/// How far one end has come in its sequence space. Every byte of it counts once, whether its packet was captured or
+/// not, since later sequence numbers prove that it passed.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sequence {
+    /// Sequence number of the next byte.
+    next: Option<u32>,
+    /// Bytes since the start, up to `next`.
+    total: i64,
+    /// Runs below `total` that no packet held: from, to, and when they were found.
+    holes: Vec<(i64, i64, Nanos)>,
+}
+
+impl Sequence {
+    /// Starts at `seq`: the number after a SYN's, or what the kernel tells. Ignored once data has come.
+    pub(super) fn start(&mut self, seq: u32) {
+        if self.next.is_none() {
+            self.next = Some(seq);
+        }
+    }
+
+    /// Sequence number of the next byte, once known.
+    pub(super) fn next(&self) -> Option<u32> {
+        self.next
+    }
+
+    /// Takes a segment of `len` payload bytes that begins at `seq`.
+    pub(super) fn add(&mut self, time: Nanos, seq: u32, len: u32) -> Added {
+        let next = *self.next.get_or_insert(seq);
+        // The signed distance of two sequence numbers is right as long as they are less than 2^31 apart.
+        let ahead = i64::from(seq.wrapping_sub(next).cast_signed());
+        if ahead > MAX_AHEAD {
+            return Added::default();
+        }
+        let start = self.total + ahead;
+        let end = start + i64::from(len);
+        let is_keep_alive = len <= 1 && ahead == -1;
+        let mut is_retransmission = false;
+        if len > 0 && start < self.total && !is_keep_alive {
+            is_retransmission = !self.fill(time, start, end.min(self.total));
+        }
+        if ahead > 0 {
+            self.remember_hole(self.total, start, time);
+        }
+        let new_bytes = end.saturating_sub(self.total).max(0);
+        self.total = self.total.saturating_add(new_bytes);
+        self.next = Some(next.wrapping_add(new_bytes as u32));
+        Added {
+            new_bytes: new_bytes as u64,
+            is_retransmission,
+        }
+    }
+
+    fn remember_hole(&mut self, from: i64, to: i64, time: Nanos) {
+        if self.holes.len() >= MAX_HOLES {
+            self.holes.remove(0);
+        }
+        self.holes.push((from, to, time));
+    }
+
+    /// Takes what a late segment holds out of the holes; whether it only came late, and was not sent again.
+    fn fill(&mut self, time: Nanos, start: i64, end: i64) -> bool {
+        let mut is_late = false;
+        let mut left = Vec::new();
+        self.holes.retain(|&(from, to, found)| {
+            if end <= from || to <= start {
+                return true;
+            }
+            is_late |= time.saturating_sub(found) <= REORDER_WINDOW;
+            left.extend([(from, start.min(to), found), (end.max(from), to, found)]);
+            false
+        });
+        left.retain(|(from, to, _)| from < to);
+        self.holes.extend(left);
+        self.holes.truncate(MAX_HOLES);
+        is_late
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn add(sequence: &mut Sequence, seq: u32, len: u32) -> (u64, bool) {
+        let added = sequence.add(0, seq, len);
+        (added.new_bytes, added.is_retransmission)
+    }
+
+    #[test]
+    fn each_byte_counts_once_across_the_wrap() {
+        let mut sequence = Sequence::default();
+        sequence.start(u32::MAX - 9);
+        assert_eq!(add(&mut sequence, u32::MAX - 9, 20), (20, false));
+        assert_eq!(add(&mut sequence, u32::MAX - 9, 20), (0, true));
+        assert_eq!(add(&mut sequence, 5, 10), (5, true));
+        assert_eq!(sequence.next(), Some(15));
+    }
+
+    #[test]
+    fn lost_bytes_count_when_later_numbers_prove_them() {
+        let mut sequence = Sequence::default();
+        assert_eq!(add(&mut sequence, 100, 10), (10, false));
+        assert_eq!(add(&mut sequence, 160, 0), (50, false));
+    }
+
+    #[test]
+    fn a_late_segment_is_no_retransmission_and_the_same_again_is() {
+        let mut sequence = Sequence::default();
+        assert_eq!(add(&mut sequence, 0, 10), (10, false));
+        assert_eq!(add(&mut sequence, 30, 10), (30, false));
+        assert_eq!(add(&mut sequence, 20, 10), (0, false));
+        assert_eq!(add(&mut sequence, 20, 10), (0, true));
+        assert_eq!(add(&mut sequence, 10, 10), (0, false));
+        let much_later = REORDER_WINDOW + 1;
+        assert_eq!(add(&mut sequence, 60, 10), (30, false));
+        assert!(sequence.add(much_later, 40, 20).is_retransmission);
+    }
+
+    #[test]
+    fn a_keep_alive_is_no_retransmission() {
+        let mut sequence = Sequence::default();
+        assert_eq!(add(&mut sequence, 1, 10), (10, false));
+        assert_eq!(add(&mut sequence, 10, 1), (0, false));
+    }
+
+    #[test]
+    fn a_number_beyond_every_window_is_not_believed() {
+        let mut sequence = Sequence::default();
+        assert_eq!(add(&mut sequence, 0, 10), (10, false));
+        assert_eq!(add(&mut sequence, 1 << 31, 10), (0, false));
+        assert_eq!(add(&mut sequence, 10, 10), (10, false));
+    }
+}

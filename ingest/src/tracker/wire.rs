@@ -1,0 +1,139 @@
+//! What the packets of a TCP connection tell of it, seen on a wire: how far each end is, how long a round trip takes,
+//! how it ends.
+
+use super::event::FlowEnd;
+use super::flow::{Flow, index};
+use super::round_trip::{self, HalfTrip};
+use super::sequence::Sequence;
+use crate::packet::{Nanos, TcpFlags};
+use crate::tcp::Side;
+
+/// A TCP segment and the side that sent it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Segment<'a> {
+    pub(super) side: Side,
+    pub(super) seq: u32,
+    pub(super) ack: Option<u32>,
+    pub(super) flags: TcpFlags,
+    pub(super) time: Nanos,
+    pub(super) payload: &'a [u8],
+    pub(super) payload_len: u32,
+}
+
+/// One end of a connection.
+#[derive(Debug, Default)]
+struct End {
+    sequence: Sequence,
+    /// The half of the round trip between the wire and this end.
+    half: HalfTrip,
+    has_sent_syn: bool,
+    has_sent_fin: bool,
+}
+
+/// The state of a TCP connection as a wire shows it.
+#[derive(Debug, Default)]
+pub(super) struct Wire {
+    ends: [End; 2],
+    /// When the first SYN passed, until the handshake is over.
+    connecting_since: Option<Nanos>,
+}
+
+impl Wire {
+    /// Sequence number of the next byte of `side`, once known.
+    pub(super) fn next_seq(&self, side: Side) -> Option<u32> {
+        self.ends[index(side)].sequence.next()
+    }
+
+    /// Takes a segment, counts it in `flow`, and tells if the connection ends by it.
+    pub(super) fn segment(
+        &mut self,
+        segment: &Segment<'_>,
+        opener: Option<Side>,
+        flow: &mut Flow,
+    ) -> Option<FlowEnd> {
+        let side = index(segment.side);
+        flow.tcp_flags |= segment.flags.0;
+        flow.totals.packets[side] += 1;
+        self.acknowledge(segment, opener, flow);
+        let is_syn = segment.flags.contains(TcpFlags::SYN);
+        let is_reset = segment.flags.contains(TcpFlags::RST);
+        let is_fin = segment.flags.contains(TcpFlags::FIN);
+        if is_syn {
+            self.syn(segment, flow);
+        }
+        // The number in a reset is not always one of the stream, nor is its payload (a message of some firewalls).
+        if !is_reset {
+            let data_seq = segment.seq.wrapping_add(u32::from(is_syn));
+            let data_len = segment.payload_len;
+            let end = &mut self.ends[side];
+            let added = end.sequence.add(segment.time, data_seq, data_len);
+            flow.totals.bytes[side] += added.new_bytes;
+            flow.totals.retransmits += u64::from(added.is_retransmission);
+            let other = &mut self.ends[1 - side];
+            if added.is_retransmission {
+                other.half.sent_again();
+            } else if added.new_bytes > 0 && data_len > 0 {
+                let end = data_seq.wrapping_add(data_len);
+                other.half.sent(segment.time, end);
+            }
+        }
+        (flow.rtt_ns, flow.rtt_min_ns) =
+            round_trip::whole([&self.ends[0].half, &self.ends[1].half]);
+        if is_fin {
+            self.ends[side].has_sent_fin = true;
+        }
+        self.end(segment, is_reset)
+    }
+
+    fn syn(&mut self, segment: &Segment<'_>, flow: &mut Flow) {
+        let side = index(segment.side);
+        let after_syn = segment.seq.wrapping_add(1);
+        let is_repeated = std::mem::replace(&mut self.ends[side].has_sent_syn, true);
+        if is_repeated {
+            // A SYN of the same number is sent again; one end's first of another number begins another connection.
+            flow.totals.retransmits += 1;
+            self.ends[1 - side].half.sent_again();
+            return;
+        }
+        self.ends[side].sequence.start(after_syn);
+        self.ends[1 - side].half.sent(segment.time, after_syn);
+        if segment.ack.is_none() {
+            self.connecting_since.get_or_insert(segment.time);
+        }
+    }
+
+    /// Uses the acknowledgment in a segment; the opener's first after both SYNs ends the handshake.
+    fn acknowledge(&mut self, segment: &Segment<'_>, opener: Option<Side>, flow: &mut Flow) {
+        let Some(ack) = segment.ack else {
+            return;
+        };
+        self.ends[index(segment.side)]
+            .half
+            .acknowledged(segment.time, ack);
+        let both_sent_syn = self.ends.iter().all(|end| end.has_sent_syn);
+        let is_of_opener = opener == Some(segment.side);
+        let is_handshake = both_sent_syn && is_of_opener && !segment.flags.contains(TcpFlags::RST);
+        if is_handshake && let Some(since) = self.connecting_since.take() {
+            let connect_ns = segment.time.saturating_sub(since);
+            flow.connect_ns = Some(connect_ns).filter(|connect_ns| *connect_ns >= 0);
+        }
+    }
+
+    fn end(&self, segment: &Segment<'_>, is_reset: bool) -> Option<FlowEnd> {
+        let [initiator, responder] = &self.ends;
+        if initiator.has_sent_fin && responder.has_sent_fin {
+            return Some(FlowEnd::Closed);
+        }
+        if !is_reset {
+            return None;
+        }
+        let sender = &self.ends[index(segment.side)];
+        let other = &self.ends[1 - index(segment.side)];
+        let answers_syn = other.has_sent_syn && !sender.has_sent_syn && sender.sequence.next().is_none();
+        Some(if answers_syn {
+            FlowEnd::Refused
+        } else {
+            FlowEnd::Reset
+        })
+    }
+}
