@@ -22,7 +22,10 @@ pub(crate) fn parse_instant(text: &str, now: DateTime<Utc>) -> Result<i64, NoIns
     if let Some(distance) = trimmed.strip_prefix("now-").or(trimmed.strip_prefix('-')) {
         let distance = humantime::parse_duration(distance).map_err(|_| refuse())?;
         let micros = i64::try_from(distance.as_micros()).map_err(|_| refuse())?;
-        return now.timestamp_micros().checked_sub(micros).ok_or_else(refuse);
+        return now
+            .timestamp_micros()
+            .checked_sub(micros)
+            .ok_or_else(refuse);
     }
     if let Ok(millis) = trimmed.parse::<i64>() {
         return millis.checked_mul(1_000).ok_or_else(refuse);

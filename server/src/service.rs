@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use weir_query::{Engine, EngineOptions, QueryError};
 use weir_storage::{SpillerHandle, Store, StoreError, StoreOptions};
 
-use crate::capture::{self, Capturing};
+use crate::capture::{CannotCapture, CaptureState};
 use crate::config::Config;
 use crate::http::{App, Metrics, router};
 use crate::sink::{LossTotals, StoreSink};
@@ -57,7 +57,7 @@ pub(crate) enum ServiceError {
     Engine(#[from] QueryError),
     /// The capture cannot start.
     #[error(transparent)]
-    Capture(#[from] capture::CannotCapture),
+    Capture(#[from] CannotCapture),
     /// Rows could not be written out at the end.
     #[error("the newest rows could not be written to {directory} and are lost")]
     Flush {
@@ -85,12 +85,13 @@ fn start_error(action: &'static str) -> impl FnOnce(io::Error) -> ServiceError {
 
 async fn serve(config: Config) -> Result<(), ServiceError> {
     let mut signals = Signals::listen()?;
-    let listener = TcpListener::bind(&config.listen)
-        .await
-        .map_err(|source| ServiceError::Listen {
-            address: config.listen.clone(),
-            source,
-        })?;
+    let listener =
+        TcpListener::bind(&config.listen)
+            .await
+            .map_err(|source| ServiceError::Listen {
+                address: config.listen.clone(),
+                source,
+            })?;
     let service = Service::start(&config, listener).await?;
     service.announce(&config);
     signals.next().await;
@@ -108,7 +109,7 @@ struct Service {
     store: Arc<Store>,
     spiller: SpillerHandle,
     losses: Arc<LossTotals>,
-    capturing: Option<Capturing>,
+    capture: CaptureState,
     ledger: JoinHandle<()>,
     api: JoinHandle<io::Result<()>>,
     stop_api: oneshot::Sender<()>,
@@ -133,36 +134,33 @@ impl Service {
             },
         )?;
         let losses = Arc::new(LossTotals::default());
-        let capturing = if config.capture {
-            let sink = StoreSink::new(&store, &losses);
-            Some(capture::start(config, sink)?)
+        let capture = if config.capture {
+            CaptureState::start(config, StoreSink::new(&store, &losses))?
         } else {
-            None
+            CaptureState::Off
         };
-        let capture = capture::state(capturing.as_ref());
         let app = App {
             node: Arc::clone(&config.node),
             engine,
             metrics: Metrics::new(&store, &losses, &capture),
             store: Arc::clone(&store),
-            capture,
+            capture: capture.clone(),
             losses: Arc::clone(&losses),
             started: Instant::now(),
             started_at: Utc::now(),
         };
         let (stop_api, stopped) = oneshot::channel();
-        let api = axum::serve(listener, router(Arc::new(app)))
-            .with_graceful_shutdown(async {
-                // An error means that the sender is gone, which is a stop too.
-                let _ = stopped.await;
-            });
+        let api = axum::serve(listener, router(Arc::new(app))).with_graceful_shutdown(async {
+            // An error means that the sender is gone, which is a stop too.
+            let _ = stopped.await;
+        });
         let ledger = StoreSink::new(&store, &losses);
         Ok(Self {
             url: format!("http://{address}"),
             spiller: store.start_spiller(),
             store,
             losses,
-            capturing,
+            capture,
             ledger: tokio::spawn(keep_ledger(ledger, Arc::clone(&config.node))),
             api: tokio::spawn(api.into_future()),
             stop_api,
@@ -171,9 +169,9 @@ impl Service {
 
     /// Says on standard output that the service is ready, and where.
     fn announce(&self, config: &Config) {
-        let watching = match &self.capturing {
-            Some(capturing) => format!("capturing {capturing}"),
-            None => "answering queries only".to_owned(),
+        let watching = match &self.capture {
+            CaptureState::On(_) => CaptureState::describe(&config.cgroups),
+            CaptureState::Off => "answering queries only".to_owned(),
         };
         // Standard output may be closed, and the service is of use all the same.
         let _ = writeln!(
@@ -190,19 +188,16 @@ impl Service {
             store,
             spiller,
             losses,
-            capturing,
+            capture,
             ledger,
             mut api,
             stop_api,
         } = self;
-        if let Some(capturing) = capturing {
-            // Its last rows come while it stops, so this is first; it waits for its threads.
-            let stopped = tokio::task::spawn_blocking(|| capturing.stop()).await;
-            match stopped {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::error!(%error, "the capture did not end cleanly"),
-                Err(error) => tracing::error!(%error, "the capture did not end cleanly"),
-            }
+        // Its last rows come while it stops, so this is first; it waits for its thread.
+        match tokio::task::spawn_blocking(move || capture.stop()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the capture did not end cleanly"),
+            Err(error) => tracing::error!(%error, "the capture did not end cleanly"),
         }
         ledger.abort();
         StoreSink::new(&store, &losses)

@@ -43,7 +43,12 @@ pub(super) struct Sql {
     data: Option<PathBuf>,
 
     /// Ask this server
-    #[arg(long, value_name = "URL", env = "WEIR_SERVER", default_value = "http://127.0.0.1:7070")]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "WEIR_SERVER",
+        default_value = "http://127.0.0.1:7070"
+    )]
     server: String,
 
     /// Form of the answer
@@ -133,7 +138,9 @@ impl Sql {
         };
         let format = self.format.streamed();
         if format.is_some_and(Format::is_binary) && io::stdout().is_terminal() {
-            return Err("this format is not for a terminal; send it to a file, as in `> result`".into());
+            return Err(
+                "this format is not for a terminal; send it to a file, as in `> result`".into(),
+            );
         }
         let mut question = Question {
             sql,

@@ -101,10 +101,7 @@ impl Format {
             ],
             Self::Csv => &["text/csv"],
             Self::Arrow(_) => &["application/vnd.apache.arrow.stream"],
-            Self::Parquet => &[
-                "application/vnd.apache.parquet",
-                "application/x-parquet",
-            ],
+            Self::Parquet => &["application/vnd.apache.parquet", "application/x-parquet"],
         }
     }
 

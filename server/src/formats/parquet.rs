@@ -27,7 +27,11 @@ impl Parquet {
             .set_max_row_group_row_count(Some(GROUP_ROWS))
             .build();
         let schema = SchemaRef::clone(schema);
-        Ok(Self(ArrowWriter::try_new(Vec::new(), schema, Some(properties))?))
+        Ok(Self(ArrowWriter::try_new(
+            Vec::new(),
+            schema,
+            Some(properties),
+        )?))
     }
 
     /// What has reached the writer; it keeps count of its own position, so that taking bytes away is safe.

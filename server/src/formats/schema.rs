@@ -13,7 +13,11 @@ use arrow::error::ArrowError;
 /// second `time` becomes `time_1`, the third `time_2`.
 pub fn distinct_names(schema: &SchemaRef) -> SchemaRef {
     let mut taken: HashSet<&str> = HashSet::new();
-    if schema.fields().iter().all(|field| taken.insert(field.name())) {
+    if schema
+        .fields()
+        .iter()
+        .all(|field| taken.insert(field.name()))
+    {
         return Arc::clone(schema);
     }
     let mut taken: HashSet<String> = HashSet::new();
@@ -123,7 +127,11 @@ mod tests {
     #[test]
     fn a_repeated_name_gets_a_number_that_no_other_column_has() {
         let distinct = distinct_names(&schema_of(&["time", "time", "time_1", "time"]));
-        let names: Vec<&str> = distinct.fields().iter().map(|f| f.name().as_str()).collect();
+        let names: Vec<&str> = distinct
+            .fields()
+            .iter()
+            .map(|f| f.name().as_str())
+            .collect();
         assert_eq!(names, ["time", "time_2", "time_1", "time_3"]);
     }
 

@@ -158,11 +158,11 @@ mod tests {
         table.write(&mut out).expect("a vector takes everything");
         assert_eq!(
             String::from_utf8_lossy(&out),
-            " path      |    n\n\
-             -----------+------\n \
-             /é        |    7\n \
+            " path       |    n\n\
+             ------------+------\n \
+             /é         |    7\n \
              /\\u{1b}[2J | 1000\n \
-             NULL      |    3\n"
+             NULL       |    3\n"
         );
     }
 }

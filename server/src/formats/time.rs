@@ -22,7 +22,10 @@ pub(super) fn with_zone(schema: &Schema) -> &'static str {
 fn is_utc(field: &Field) -> bool {
     match field.data_type() {
         DataType::Timestamp(_, Some(zone)) => {
-            matches!(zone.as_ref(), "UTC" | "utc" | "Z" | "+00:00" | "+00" | "Etc/UTC")
+            matches!(
+                zone.as_ref(),
+                "UTC" | "utc" | "Z" | "+00:00" | "+00" | "Etc/UTC"
+            )
         }
         DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
             is_utc(item)

@@ -32,7 +32,10 @@ fn reasons_not_ready(app: &App) -> Vec<String> {
     let status = app.store.status();
     reasons.extend(status.tables.iter().filter_map(|table| {
         let error = table.last_error.as_ref()?;
-        Some(format!("rows of {} cannot be written to disk: {error}", table.table))
+        Some(format!(
+            "rows of {} cannot be written to disk: {error}",
+            table.table
+        ))
     }));
     reasons
 }

@@ -143,8 +143,7 @@ impl Drop for Observation {
 /// `GET /metrics`
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
     let mut body = String::new();
-    text::encode(&mut body, &app.metrics.registry).map_err(|error| {
-        ApiError::internal(format!("the metrics cannot be written: {error}"))
-    })?;
+    text::encode(&mut body, &app.metrics.registry)
+        .map_err(|error| ApiError::internal(format!("the metrics cannot be written: {error}")))?;
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], body).into_response())
 }

@@ -81,12 +81,7 @@ pub fn router(app: Arc<App>) -> Router {
 #[derive(Debug, Clone, Copy)]
 struct Compressed;
 
-fn is_worth_compressing(
-    _: StatusCode,
-    _: Version,
-    _: &HeaderMap,
-    extensions: &Extensions,
-) -> bool {
+fn is_worth_compressing(_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extensions) -> bool {
     extensions.get::<Compressed>().is_none()
 }
 
@@ -94,7 +89,10 @@ async fn no_route(uri: axum::http::Uri) -> ApiError {
     ApiError::new(
         StatusCode::NOT_FOUND,
         "not_found",
-        format!("there is nothing at {}; GET / lists what there is", uri.path()),
+        format!(
+            "there is nothing at {}; GET / lists what there is",
+            uri.path()
+        ),
     )
 }
 

@@ -27,11 +27,16 @@ pub(super) fn negotiate(
         .flat_map(|value| split_unquoted(value, ','))
         .map(str::to_owned)
         .collect();
-    let ranges: Vec<Range> = ranges.iter().filter_map(|text| Range::parse(text)).collect();
+    let ranges: Vec<Range> = ranges
+        .iter()
+        .filter_map(|text| Range::parse(text))
+        .collect();
     let Some((format, range)) = choose(&ranges) else {
         return Err(not_acceptable(&format!(
             "none of the media types in Accept can be answered; there are {}",
-            Format::ALL.map(|format| format.accepted_types()[0]).join(", ")
+            Format::ALL
+                .map(|format| format.accepted_types()[0])
+                .join(", ")
         )));
     };
     Ok(match format {
@@ -44,12 +49,20 @@ pub(super) fn negotiate(
 }
 
 fn not_acceptable(message: &impl ToString) -> ApiError {
-    ApiError::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", message.to_string())
+    ApiError::new(
+        StatusCode::NOT_ACCEPTABLE,
+        "not_acceptable",
+        message.to_string(),
+    )
 }
 
 /// The first known codec in the list; an unknown one is refused, since its sender would get another form than asked.
 fn codec(list: &str) -> Result<Option<Codec>, ApiError> {
-    let mut names = list.split(',').map(str::trim).filter(|name| !name.is_empty()).peekable();
+    let mut names = list
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .peekable();
     if names.peek().is_none() {
         return Ok(None);
     }
@@ -60,7 +73,11 @@ fn codec(list: &str) -> Result<Option<Codec>, ApiError> {
             "none" | "identity" => Some(None),
             _ => None,
         })
-        .ok_or_else(|| not_acceptable(&format!("there is no codec {list:?}; there are zstd and lz4")))
+        .ok_or_else(|| {
+            not_acceptable(&format!(
+                "there is no codec {list:?}; there are zstd and lz4"
+            ))
+        })
 }
 
 /// One media range of an `Accept` header.

@@ -135,7 +135,11 @@ impl Parameters {
         } = body;
         self.q = Some(sql);
         if !params.is_empty() {
-            fill("params", &mut self.params, Some(Value::Object(params).to_string()))?;
+            fill(
+                "params",
+                &mut self.params,
+                Some(Value::Object(params).to_string()),
+            )?;
         }
         fill("timeout_ms", &mut self.timeout_ms, timeout_ms)?;
         fill("limit", &mut self.limit, limit)?;
@@ -148,7 +152,9 @@ impl Parameters {
 
     fn into_request(self) -> Result<QueryRequest, ApiError> {
         let sql = self.q.filter(|sql| !sql.trim().is_empty()).ok_or_else(|| {
-            ApiError::bad_request("there is no query; send q=SELECT... or {\"sql\": \"SELECT ...\"}")
+            ApiError::bad_request(
+                "there is no query; send q=SELECT... or {\"sql\": \"SELECT ...\"}",
+            )
         })?;
         let params = match self.params {
             None => Map::new(),

@@ -15,7 +15,7 @@ pub(super) async fn status(State(app): State<Arc<App>>) -> Json<Value> {
         "node": app.node,
         "started": app.started_at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true),
         "uptime_seconds": app.started.elapsed().as_secs(),
-        "capture": app.capture,
+        "capture": app.capture.status(),
         "losses": app.losses.totals(),
         "store": app.store.status(),
     }))

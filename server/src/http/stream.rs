@@ -62,13 +62,17 @@ pub(super) async fn respond(
         observation,
     };
     match first {
-        Some(batch) => pump.accept(&batch).map_err(|error| no_form(format, &error))?,
+        Some(batch) => pump
+            .accept(&batch)
+            .map_err(|error| no_form(format, &error))?,
         None => pump.state = pump.state.ending(),
     }
     let body = futures::stream::unfold(pump, |mut pump| async move {
         let chunk = pump.next().await?;
         Some((chunk, pump))
-    });
+    })
+    // Compression polls once more after the end.
+    .fuse();
     let mut response = Response::new(Body::from_stream(body));
     response.headers_mut().insert(
         header::CONTENT_TYPE,
@@ -154,7 +158,8 @@ impl Pump {
             }
             return Ok(Vec::new());
         };
-        let (mut encoder, bytes) = off_the_reactor(encoder, move |encoder| encoder.batch(&piece)).await?;
+        let (mut encoder, bytes) =
+            off_the_reactor(encoder, move |encoder| encoder.batch(&piece)).await?;
         match bytes {
             Ok(bytes) => {
                 self.state = State::Rows(encoder);

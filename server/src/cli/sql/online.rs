@@ -191,7 +191,11 @@ mod tests {
     fn a_failure_at_the_end_is_seen_and_a_column_called_error_is_not_taken_for_one() {
         let failure = r#"{"code":"deadline","message":"too slow"}"#;
         for (format, text, is_failure) in [
-            (Format::Ndjson, format!("{{\"a\":1}}\n{{\"error\":{failure}}}\n"), true),
+            (
+                Format::Ndjson,
+                format!("{{\"a\":1}}\n{{\"error\":{failure}}}\n"),
+                true,
+            ),
             (Format::Ndjson, "{\"error\":\"reset\"}\n".to_owned(), false),
             (
                 Format::Json,

@@ -44,20 +44,46 @@ type TableMetric = (
 );
 
 const TABLE_COUNTERS: [TableMetric; 4] = [
-    ("rows_appended", "Rows taken in", None, |table| table.rows_appended),
-    ("rows_dropped", "Rows lost for want of room", None, |table| table.rows_dropped),
-    ("files_written", "Parquet files written", None, |table| table.spills),
-    ("file_failures", "Attempts to write a Parquet file that failed", None, |table| {
-        table.spill_failures
+    ("rows_appended", "Rows taken in", None, |table| {
+        table.rows_appended
     }),
+    (
+        "rows_dropped",
+        "Rows lost for want of room",
+        None,
+        |table| table.rows_dropped,
+    ),
+    ("files_written", "Parquet files written", None, |table| {
+        table.spills
+    }),
+    (
+        "file_failures",
+        "Attempts to write a Parquet file that failed",
+        None,
+        |table| table.spill_failures,
+    ),
 ];
 
 const TABLE_GAUGES: [TableMetric; 5] = [
-    ("window_rows", "Rows in memory", None, |table| table.window_rows),
-    ("window", "Memory of the rows in memory", Some(Unit::Bytes), |table| table.window_bytes),
+    ("window_rows", "Rows in memory", None, |table| {
+        table.window_rows
+    }),
+    (
+        "window",
+        "Memory of the rows in memory",
+        Some(Unit::Bytes),
+        |table| table.window_bytes,
+    ),
     ("files", "Parquet files", None, |table| table.files),
-    ("file_rows", "Rows in Parquet files", None, |table| table.file_rows),
-    ("file", "Size of the Parquet files", Some(Unit::Bytes), |table| table.file_bytes),
+    ("file_rows", "Rows in Parquet files", None, |table| {
+        table.file_rows
+    }),
+    (
+        "file",
+        "Size of the Parquet files",
+        Some(Unit::Bytes),
+        |table| table.file_bytes,
+    ),
 ];
 
 impl Collector for StoreCollector {

@@ -14,7 +14,11 @@ const QUERY: &str = "SELECT time, path, latency_ns, req_headers, resp_headers, s
 fn bytes(response: ureq::http::Response<ureq::Body>) -> Vec<u8> {
     assert_eq!(response.status(), 200);
     let mut bytes = Vec::new();
-    response.into_body().into_reader().read_to_end(&mut bytes).unwrap();
+    response
+        .into_body()
+        .into_reader()
+        .read_to_end(&mut bytes)
+        .unwrap();
     bytes
 }
 
@@ -28,7 +32,12 @@ fn assert_two_rows(batches: &[RecordBatch]) {
     assert!(matches!(schema.field(3).data_type(), DataType::Map(_, _)));
     let times: Vec<i64> = batches
         .iter()
-        .flat_map(|batch| batch.column(0).as_primitive::<TimestampMicrosecondType>().values())
+        .flat_map(|batch| {
+            batch
+                .column(0)
+                .as_primitive::<TimestampMicrosecondType>()
+                .values()
+        })
         .copied()
         .collect();
     assert_eq!(times, [START + 123, START + 1_000_123]);
@@ -85,9 +94,15 @@ fn an_answer_without_rows_is_whole_in_every_format() {
     let server = Server::with_rows(1);
     let sql = "SELECT path, req_headers FROM http_events WHERE status = 999";
     let answer = json(server.ask(sql, &[]));
-    assert_eq!((&answer["rows"], &answer["stats"]["rows"]), (&json!([]), &json!(0)));
+    assert_eq!(
+        (&answer["rows"], &answer["stats"]["rows"]),
+        (&json!([]), &json!(0))
+    );
     assert!(bytes(server.ask(sql, &[("format", "ndjson")])).is_empty());
-    assert_eq!(bytes(server.ask(sql, &[("format", "csv")])), b"path,req_headers\n");
+    assert_eq!(
+        bytes(server.ask(sql, &[("format", "csv")])),
+        b"path,req_headers\n"
+    );
     let arrow = bytes(server.ask(sql, &[("format", "arrow")]));
     let reader = StreamReader::try_new(arrow.as_slice(), None).unwrap();
     assert_eq!((reader.schema().fields().len(), reader.count()), (2, 0));
@@ -147,9 +162,15 @@ fn arrow_reads_back_with_and_without_codecs() {
 fn parquet_reads_back() {
     let server = Server::with_rows(2);
     let response = server.ask(QUERY, &[("format", "parquet")]);
-    assert_eq!(response.headers()["content-type"], "application/vnd.apache.parquet");
+    assert_eq!(
+        response.headers()["content-type"],
+        "application/vnd.apache.parquet"
+    );
     let body = bytes::Bytes::from(bytes(response));
-    let reader = ParquetRecordBatchReaderBuilder::try_new(body).unwrap().build().unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(body)
+        .unwrap()
+        .build()
+        .unwrap();
     let batches: Vec<RecordBatch> = reader.map(Result::unwrap).collect();
     assert_two_rows(&batches);
 }
@@ -157,7 +178,8 @@ fn parquet_reads_back() {
 #[test]
 fn columns_that_share_a_name_get_names_of_their_own() {
     let server = Server::with_rows(1);
-    let sql = "SELECT a.path, b.path FROM http_events a JOIN http_events b ON a.conn_id = b.conn_id";
+    let sql =
+        "SELECT a.path, b.path FROM http_events a JOIN http_events b ON a.conn_id = b.conn_id";
     for format in ["json", "arrow", "parquet", "csv", "ndjson"] {
         let body = bytes(server.ask(sql, &[("format", format)]));
         let text = String::from_utf8_lossy(&body).into_owned();
@@ -169,9 +191,24 @@ fn columns_that_share_a_name_get_names_of_their_own() {
 fn accept_chooses_and_http_compression_never_comes_twice() {
     let server = Server::with_rows(500);
     for (accept, accepts_encoding, content_type, encoding) in [
-        ("text/csv", "zstd", "text/csv; charset=utf-8; header=present", Some("zstd")),
-        ("text/csv", "gzip", "text/csv; charset=utf-8; header=present", Some("gzip")),
-        ("text/csv", "identity", "text/csv; charset=utf-8; header=present", None),
+        (
+            "text/csv",
+            "zstd",
+            "text/csv; charset=utf-8; header=present",
+            Some("zstd"),
+        ),
+        (
+            "text/csv",
+            "gzip",
+            "text/csv; charset=utf-8; header=present",
+            Some("gzip"),
+        ),
+        (
+            "text/csv",
+            "identity",
+            "text/csv; charset=utf-8; header=present",
+            None,
+        ),
         (
             "application/vnd.apache.arrow.stream",
             "zstd",
@@ -200,6 +237,10 @@ fn accept_chooses_and_http_compression_never_comes_twice() {
             .unwrap();
         assert_eq!(response.headers()["content-type"], content_type);
         let sent = response.headers().get("content-encoding");
-        assert_eq!(sent.map(|value| value.to_str().unwrap()), encoding, "{accept}");
+        assert_eq!(
+            sent.map(|value| value.to_str().unwrap()),
+            encoding,
+            "{accept}"
+        );
     }
 }

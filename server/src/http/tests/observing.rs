@@ -14,7 +14,13 @@ fn tables_come_with_types_units_docs_and_sizes() {
         .collect();
     assert_eq!(
         names,
-        ["http_events", "dns_events", "flows", "capture_loss", "capture_programs"]
+        [
+            "http_events",
+            "dns_events",
+            "flows",
+            "capture_loss",
+            "capture_programs"
+        ]
     );
     let table = json(server.get("/api/v1/tables/http_events"));
     assert_eq!(table["rows"], 5);
@@ -62,7 +68,10 @@ fn metrics_count_rows_files_and_queries() {
         ("weir_window_rows{table=\"http_events\"}", 0.0),
         ("weir_files{table=\"http_events\"}", 1.0),
         ("weir_query_duration_seconds_count{outcome=\"ok\"}", 1.0),
-        ("weir_query_duration_seconds_count{outcome=\"refused\"}", 1.0),
+        (
+            "weir_query_duration_seconds_count{outcome=\"refused\"}",
+            1.0,
+        ),
     ] {
         assert!(
             (server.metric(sample) - value).abs() < f64::EPSILON,
