@@ -105,6 +105,7 @@ int read_counters(struct bpf_iter__bpf_sk_storage_map *ctx)
 		return 0;
 	event.kind = EVENT_TCP_COUNTERS;
 	fill_tcp_event(&event, state, tcp);
+	state->tcp_flags = 0; /* told now: the next reading tells what came since */
 	bpf_seq_write(ctx->meta->seq, &event, sizeof(event));
 	return 0;
 }

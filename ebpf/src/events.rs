@@ -110,7 +110,7 @@ pub struct TcpEvent {
     kind: u32,
     /// [`ROLE_CLIENT`], [`ROLE_SERVER`] or neither.
     pub role: u8,
-    /// TCP flags seen so far, both ways.
+    /// TCP flags seen since they were read last, both ways.
     pub tcp_flags: u8,
     /// State before the change, as the kernel numbers them.
     pub old_state: u8,

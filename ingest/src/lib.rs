@@ -6,6 +6,11 @@
 pub mod capture_file;
 pub mod decode;
 pub mod dns;
+pub mod http;
+pub mod live;
 pub mod packet;
+pub mod redact;
+pub mod route;
 pub mod sink;
 pub mod tcp;
+pub mod tracker;

@@ -3,6 +3,7 @@
 //! A file is read as a stream in bounded memory. Recordings are cut or damaged often (a full disk, a killed tcpdump),
 //! so that is no error: what can be read is read, and [`Reader::damages`] tells the rest.
 
+mod import;
 mod pcap;
 mod pcapng;
 mod window;
@@ -13,6 +14,8 @@ use flate2::bufread::MultiGzDecoder;
 
 use crate::decode::Frame;
 use crate::packet::Nanos;
+
+pub use import::{Import, ImportReport};
 
 use window::{Counted, Window};
 

@@ -7,8 +7,9 @@
 //! - The first response makes the lookup. A second one is a duplicate, one that comes after the timeout is late; both
 //!   make no lookup and are counted. A response to nothing is a lookup of its own with [`Outcome::NoQuery`].
 //! - A response without a question (an error of some servers) belongs to the first query with its identifier.
-//! - A multicast query (RFC 6762, and LLMNR of RFC 4795) is answered by whoever answers first, by unicast or multicast,
-//!   with a record for any of its questions. Further answers count as duplicates.
+//! - A multicast query (RFC 6762, and LLMNR of RFC 4795) is answered by whoever else answers first, by unicast or
+//!   multicast, with a record for any of its questions. Further answers count as duplicates. What the asker itself
+//!   announces is no answer: who probes for a name and then takes it was told nothing.
 //! - A zone transfer is one lookup with the answers of its first message.
 
 use std::collections::HashSet;
@@ -540,6 +541,8 @@ impl Settled {
 
 /// What a response says to multicast queries.
 struct Answered<'a> {
+    /// Who sent it.
+    responder: SocketAddr,
     /// The receiver of a unicast response: it answers only this client.
     client: Option<SocketAddr>,
     /// Owners of its answers.
@@ -555,6 +558,7 @@ impl<'a> Answered<'a> {
         let is_multicast = passage.destination.ip().is_multicast();
         let answers = &message.answers;
         Self {
+            responder: passage.source,
             client: (!is_multicast).then_some(passage.destination),
             owners: answers.iter().map(|answer| answer.name.as_str()).collect(),
             records: answers
@@ -567,7 +571,11 @@ impl<'a> Answered<'a> {
 
     fn is_answer_to(&self, asked: &AskedAll, questions: &[Question]) -> bool {
         let is_for_client = self.client.is_none_or(|client| client == asked.client);
+        // Over IPv4 and IPv6 the same is often asked and answered side by side.
+        let is_other =
+            self.responder != asked.client && self.responder.is_ipv4() == asked.client.is_ipv4();
         is_for_client
+            && is_other
             && questions.iter().any(
                 |Question {
                      name,

@@ -1,5 +1,9 @@
 //! TCP payload in order: what one side of a connection sent, as [`Chunk`]s.
 
+mod stream;
+
+pub use stream::{Counts, Event, Limits, Segment, Stream};
+
 /// A run of the bytes that one side sent, in sequence order without overlap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Chunk<'a> {

@@ -11,6 +11,7 @@
 //! to `Http` when a packet begins with a request or status line.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::flow::index;
 use super::output::{Conversation, Dns};
@@ -20,8 +21,8 @@ use crate::dns;
 use crate::http;
 use crate::packet::{Nanos, TcpFlags};
 use crate::sink::Ledger;
-use crate::tcp::stream::{Event, Segment as StreamSegment, Stream};
 use crate::tcp::{Chunk, End, GapCause, Side};
+use crate::tcp::{Event, Segment as StreamSegment, Stream};
 
 /// Bytes that are kept, and runs of bytes that are looked at, before a connection is taken for something unknown.
 const MAX_UNDECIDED_BYTES: usize = 64 * 1024;
@@ -50,6 +51,9 @@ pub(super) struct Application {
     held_bytes: usize,
     /// Whether it was joined after its start, or has lost bytes: then messages may begin anywhere.
     may_begin_late: bool,
+    /// The last protocol that was recognised, and who asked in it.
+    word: Option<&'static str>,
+    last_client: Option<Side>,
 }
 
 enum Protocol {
@@ -91,18 +95,13 @@ impl Application {
     pub(super) fn client(&self) -> Option<Side> {
         match &self.protocol {
             Protocol::Http(connection) => connection.client(),
-            _ => None,
+            _ => self.last_client,
         }
     }
 
     /// The protocol's word for the rows of `flows`.
     pub(super) fn word(&self) -> Option<&'static str> {
-        match &self.protocol {
-            Protocol::Http(_) => Some("http"),
-            Protocol::Dns(_) => Some("dns"),
-            Protocol::Tls => Some("tls"),
-            Protocol::Unknown(_) | Protocol::Other => None,
-        }
+        self.word
     }
 
     /// Says where the streams of both sides begin, before any of their packets.
@@ -123,12 +122,8 @@ impl Application {
 
     /// Takes a segment.
     pub(super) fn segment(&mut self, segment: &Segment<'_>, context: &mut Context<'_>) {
-        match self.protocol {
-            Protocol::Tls => return,
-            Protocol::Other if !self.begins_again(segment, context) => return,
-            _ => {}
-        }
-        if segment.flags.contains(TcpFlags::RST) {
+        let is_reset = segment.flags.contains(TcpFlags::RST);
+        if is_reset || !(self.is_read() || self.begins_again(segment, context)) {
             return;
         }
         let mut streams = self
@@ -176,7 +171,11 @@ impl Application {
         self.flush(time, context);
         self.streams = None;
         match &mut self.protocol {
-            Protocol::Http(connection) => connection.end(None, end, time, context.exchanges),
+            Protocol::Http(connection) => {
+                connection.end(None, end, time, context.exchanges);
+                connection.take_notes().count(context.ledger);
+                self.last_client = connection.client();
+            }
             Protocol::Dns(framers) => {
                 for side in [Side::Initiator, Side::Responder] {
                     framers[index(side)].finish(time, |framed| context.dns_message(side, framed));
@@ -192,6 +191,7 @@ impl Application {
     /// Whether a packet of a connection that was joined late begins a message of HTTP.
     fn begins_again(&mut self, segment: &Segment<'_>, context: &mut Context<'_>) -> bool {
         let begins = self.may_begin_late
+            && matches!(self.protocol, Protocol::Other)
             && matches!(
                 http::detect(segment.payload),
                 http::Detection::Request | http::Detection::Response
@@ -275,13 +275,14 @@ impl Application {
             }
             None => tell(bytes, ports),
         };
-        let decided = match told {
-            Told::Http => Protocol::Http(Box::new(http::Connection::new())),
-            Told::Dns => Protocol::Dns(Box::default()),
-            Told::Tls => {
-                self.protocol = Protocol::Tls;
-                return;
+        let (word, decided) = match told {
+            Told::Http => {
+                let config = Arc::clone(&context.settings.http);
+                let connection = http::Connection::new(config);
+                ("http", Protocol::Http(Box::new(connection)))
             }
+            Told::Dns => ("dns", Protocol::Dns(Box::default())),
+            Told::Tls => ("tls", Protocol::Tls),
             Told::NeedMore => {
                 undecided.keep(side, time, bytes);
                 if undecided.bytes > MAX_UNDECIDED_BYTES {
@@ -297,6 +298,7 @@ impl Application {
             }
         };
         let earlier = std::mem::take(&mut undecided.pieces);
+        self.word = Some(word);
         self.protocol = decided;
         for (side, time, bytes) in &earlier {
             self.chunk(*side, Chunk::Data(bytes), *time, context);
@@ -314,13 +316,23 @@ impl Application {
         }
     }
 
+    /// Whether anything still reads the streams.
+    fn is_read(&self) -> bool {
+        match &self.protocol {
+            Protocol::Unknown(_) | Protocol::Dns(_) => true,
+            Protocol::Http(connection) => !connection.is_stopped(),
+            Protocol::Tls | Protocol::Other => false,
+        }
+    }
+
     fn is_parsed(&self) -> bool {
         matches!(self.protocol, Protocol::Http(_) | Protocol::Dns(_))
     }
 
-    /// Drops the streams where nothing reads them, and gives up holes where all connections together hold too much.
+    /// Drops the streams where nothing reads them, and what this connection holds back where all together hold too
+    /// much.
     fn bound(&mut self, time: Nanos, context: &mut Context<'_>) {
-        if matches!(self.protocol, Protocol::Tls | Protocol::Other) {
+        if !self.is_read() {
             self.streams = None;
         }
         self.count_held(context);
@@ -328,11 +340,8 @@ impl Application {
             context
                 .ledger
                 .count(stage::REASSEMBLY, "memory_limit", 1, self.held_bytes as u64);
-            if matches!(self.protocol, Protocol::Unknown(_)) {
-                self.protocol = Protocol::Other;
-                self.streams = None;
-            }
-            self.flush(time, context);
+            self.may_begin_late = true;
+            self.finish(End::Unknown, time, context);
         }
     }
 
@@ -342,11 +351,15 @@ impl Application {
             .iter()
             .flat_map(|streams| streams.iter().map(Stream::held_bytes))
             .sum();
-        let undecided = match &self.protocol {
+        let in_protocol = match &mut self.protocol {
             Protocol::Unknown(undecided) => undecided.bytes,
-            _ => 0,
+            Protocol::Http(connection) => {
+                connection.take_notes().count(context.ledger);
+                connection.held_bytes()
+            }
+            Protocol::Dns(_) | Protocol::Tls | Protocol::Other => 0,
         };
-        let held_bytes = in_streams + undecided;
+        let held_bytes = in_streams + in_protocol;
         *context.held_bytes = (*context.held_bytes + held_bytes).saturating_sub(self.held_bytes);
         self.held_bytes = held_bytes;
     }
@@ -407,10 +420,7 @@ fn tell(bytes: &[u8], ports: [u16; 2]) -> Told {
         return Told::Tls;
     }
     let http = http::detect(bytes);
-    if matches!(
-        http,
-        http::Detection::Request | http::Detection::Response
-    ) {
+    if matches!(http, http::Detection::Request | http::Detection::Response) {
         return Told::Http;
     }
     let is_dns_port = ports.into_iter().any(dns::is_well_known_port);

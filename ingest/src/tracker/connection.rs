@@ -322,9 +322,7 @@ impl Connection {
 /// Whether the sender of a first packet opens the connection by it; `None` where the packet does not tell.
 pub(super) fn opened_by_source(packet: &Packet<'_>) -> Option<bool> {
     match packet.transport {
-        Transport::Tcp { flags, ack, .. } => {
-            flags.contains(TcpFlags::SYN).then_some(ack.is_none())
-        }
+        Transport::Tcp { flags, ack, .. } => flags.contains(TcpFlags::SYN).then_some(ack.is_none()),
         // A DNS response is recognised by its bit: its query was before the capture.
         Transport::Udp => Some(!super::datagram::is_dns_response(packet)),
     }

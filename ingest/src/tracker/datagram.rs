@@ -19,7 +19,11 @@ fn is_dns(packet: &Packet<'_>) -> bool {
 /// Whether a datagram is the response of a DNS server.
 pub(super) fn is_dns_response(packet: &Packet<'_>) -> bool {
     const RESPONSE: u8 = 0x80;
-    is_dns(packet) && packet.payload.get(2).is_some_and(|flags| flags & RESPONSE != 0)
+    is_dns(packet)
+        && packet
+            .payload
+            .get(2)
+            .is_some_and(|flags| flags & RESPONSE != 0)
 }
 
 impl Connection {
@@ -50,9 +54,12 @@ impl Connection {
             first_byte: packet.time,
             last_byte: packet.time,
         };
-        output
-            .dns
-            .message(passage, packet.payload, packet.payload_len, &mut output.ledger);
+        output.dns.message(
+            passage,
+            packet.payload,
+            packet.payload_len,
+            &mut output.ledger,
+        );
         output.lookup_rows(packet.time, sink);
     }
 }

@@ -23,8 +23,9 @@ pub(super) struct Totals {
 impl Totals {
     /// What came since `earlier`.
     fn since(&self, earlier: &Self) -> Self {
-        let subtract =
-            |now: [u64; 2], then: [u64; 2]| [0, 1].map(|end: usize| now[end].saturating_sub(then[end]));
+        let subtract = |now: [u64; 2], then: [u64; 2]| {
+            [0, 1].map(|end: usize| now[end].saturating_sub(then[end]))
+        };
         Self {
             bytes: subtract(self.bytes, earlier.bytes),
             packets: subtract(self.packets, earlier.packets),
@@ -33,7 +34,8 @@ impl Totals {
     }
 
     fn max(&self, other: &Self) -> Self {
-        let max = |one: [u64; 2], other: [u64; 2]| [0, 1].map(|end: usize| one[end].max(other[end]));
+        let max =
+            |one: [u64; 2], other: [u64; 2]| [0, 1].map(|end: usize| one[end].max(other[end]));
         Self {
             bytes: max(self.bytes, other.bytes),
             packets: max(self.packets, other.packets),

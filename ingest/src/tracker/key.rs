@@ -43,11 +43,7 @@ impl Key {
             ..
         } = *packet;
         match packet.vantage {
-            Vantage::Wire => Self::Wire(
-                protocol,
-                source.min(destination),
-                source.max(destination),
-            ),
+            Vantage::Wire => Self::Wire(protocol, source.min(destination), source.max(destination)),
             Vantage::Socket {
                 netns,
                 direction: Direction::Sent,

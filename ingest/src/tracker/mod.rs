@@ -31,9 +31,10 @@ mod wire;
 
 use std::sync::Arc;
 
+use crate::http;
 use crate::packet::{Direction, Nanos, Packet, TcpFlags, Transport, Vantage};
 use crate::sink::{Ledger, Sink};
-use crate::tcp::{Side, stream};
+use crate::tcp::{Limits, Side};
 
 pub use event::{Counters, FlowEnd, Opening, Socket, SocketEvent};
 pub use key::ConnIds;
@@ -78,9 +79,11 @@ pub struct Settings {
     /// Connections kept at a time, UDP and TCP together.
     pub max_connections: usize,
     /// Bytes that one direction of a connection may hold back for reassembly.
-    pub stream_limits: stream::Limits,
+    pub stream_limits: Limits,
     /// Bytes that all connections together may hold back for reassembly and detection.
     pub max_held_bytes: usize,
+    /// How HTTP is parsed.
+    pub http: Arc<http::Config>,
     /// Addresses that keep the name which a DNS answer gave them.
     pub max_names: usize,
 }
@@ -100,8 +103,9 @@ impl Settings {
             live_linger: SECOND / 20,
             hole_timeout: 5 * SECOND,
             max_connections: 65_536,
-            stream_limits: stream::Limits::default(),
+            stream_limits: Limits::default(),
             max_held_bytes: 64 * 1024 * 1024,
+            http: Arc::default(),
             max_names: 65_536,
         }
     }
@@ -132,6 +136,8 @@ pub struct Tracker {
     output: Output,
     /// The newest time seen.
     now: Nanos,
+    /// When the ledger becomes rows next.
+    next_ledger: Nanos,
 }
 
 impl Tracker {
@@ -141,6 +147,7 @@ impl Tracker {
             table: Table::new(settings.conn_ids.clone()),
             output: Output::new(settings),
             now: Nanos::MIN,
+            next_ledger: Nanos::MIN,
         }
     }
 
@@ -195,6 +202,9 @@ impl Tracker {
         }
         self.now = now;
         self.output.expire_lookups(now, sink);
+        if now >= self.next_ledger {
+            self.flush_ledger(sink);
+        }
     }
 
     /// The capture is over: everything pending becomes rows.
@@ -209,22 +219,23 @@ impl Tracker {
         }
         let now = self.now;
         self.output.finish_lookups(now, sink);
-        self.output.flush_counters();
-        let Output {
-            ledger, settings, ..
-        } = &mut self.output;
-        ledger.flush(now.max(0), &settings.node, sink);
+        self.flush_ledger(sink);
     }
 
-    /// What was lost so far. Whoever owns the tracker flushes it from time to time; [`Self::finish`] does too.
+    /// What was lost so far. Sources count their losses here too; the tracker writes the rows of `capture_loss`, one for
+    /// each reason and flow interval.
     pub fn ledger(&mut self) -> &mut Ledger {
-        self.output.flush_counters();
         &mut self.output.ledger
     }
 
     /// How many connections are kept at the moment.
     pub fn connections(&self) -> usize {
         self.table.len()
+    }
+
+    fn flush_ledger(&mut self, sink: &mut dyn Sink) {
+        self.next_ledger = self.now.saturating_add(self.output.settings.flow_interval);
+        self.output.flush_ledger(self.now.max(0), sink);
     }
 
     /// Whether a packet opens a new connection between addresses that are in use: a SYN with another sequence number.

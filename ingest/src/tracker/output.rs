@@ -121,7 +121,8 @@ impl Output {
     ) {
         let source_side = connection.source_side();
         let [source, destination] = [source_side, source_side.other()];
-        let [source_end, destination_end] = [source, destination].map(|side| connection.end_of(side));
+        let [source_end, destination_end] =
+            [source, destination].map(|side| connection.end_of(side));
         let process = self.process(connection.cookie());
         let dst_name = self.name_of(connection, process.as_ref(), destination_end, time);
         let role = connection.role.or_else(|| connection.role_for(source));
@@ -225,9 +226,10 @@ impl Output {
         self.lookup_rows(now, sink);
     }
 
-    /// Brings what others count into the ledger.
-    pub(super) fn flush_counters(&mut self) {
+    /// Writes what was lost since the last time.
+    pub(super) fn flush_ledger(&mut self, now: Nanos, sink: &mut dyn Sink) {
         self.dns.matcher.counters.flush(&mut self.ledger);
+        self.ledger.flush(now, &self.settings.node, sink);
     }
 
     fn process(&mut self, cookie: Option<u64>) -> Option<Arc<Process>> {
@@ -249,8 +251,7 @@ impl Output {
         now: Nanos,
     ) -> Option<Arc<str>> {
         let netns = connection.local.map(|local| local.netns);
-        scopes(netns, process)
-            .find_map(|scope| self.names.lookup(&scope, address.ip(), now))
+        scopes(netns, process).find_map(|scope| self.names.lookup(&scope, address.ip(), now))
     }
 }
 

@@ -43,7 +43,10 @@ impl HalfTrip {
             Some(smoothed) => smoothed - smoothed / 8 + sample / 8,
             None => sample,
         });
-        self.smallest = Some(self.smallest.map_or(sample, |smallest| smallest.min(sample)));
+        self.smallest = Some(
+            self.smallest
+                .map_or(sample, |smallest| smallest.min(sample)),
+        );
     }
 }
 

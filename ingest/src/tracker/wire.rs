@@ -129,7 +129,8 @@ impl Wire {
         }
         let sender = &self.ends[index(segment.side)];
         let other = &self.ends[1 - index(segment.side)];
-        let answers_syn = other.has_sent_syn && !sender.has_sent_syn && sender.sequence.next().is_none();
+        let answers_syn =
+            other.has_sent_syn && !sender.has_sent_syn && sender.sequence.next().is_none();
         Some(if answers_syn {
             FlowEnd::Refused
         } else {

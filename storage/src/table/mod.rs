@@ -233,6 +233,13 @@ macro_rules! tables {
                 }
             }
 
+            /// Moves the time of the event by so many microseconds, where the clock it was taken from was off.
+            pub fn shift_time(&mut self, micros: i64) {
+                match self {
+                    $(Self::$Row(row) => row.time = row.time.saturating_add(micros),)*
+                }
+            }
+
             /// Time of the event in microseconds since 1970-01-01 UTC.
             pub fn time(&self) -> i64 {
                 match self {

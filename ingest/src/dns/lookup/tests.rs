@@ -1,1 +1,79 @@
 use super::*;
+
+#[test]
+fn a_lookup_becomes_a_row() {
+    let answer = |name: &str, word: &str, data: &str| DnsAnswer {
+        name: name.into(),
+        r#type: word.into(),
+        ttl: 60,
+        data: data.into(),
+    };
+    let answers = vec![
+        answer("a.example", "CNAME", "b.example"),
+        answer("b.example", "A", "192.0.2.1"),
+        answer("b.example", "AAAA", "2001:db8::1"),
+        answer("b.example", "A", r"\# 1 00"),
+        answer("b.example", "TXT", "192.0.2.9"),
+    ];
+    let lookup = Lookup {
+        key: (),
+        time: 1_500,
+        latency_ns: Some(20),
+        client: SocketAddr::from(([10, 0, 0, 1], 4_000)),
+        server: SocketAddr::from(([10, 0, 0, 2], 53)),
+        transport: Transport::Tcp,
+        id: 0xFFFF,
+        question: Some(Question {
+            name: "a.example".into(),
+            qtype: 65,
+            class: 1,
+        }),
+        rcode: Some(3),
+        answers: Some(answers.clone()),
+        flags: Flags(0x8180),
+        outcome: Outcome::Ok,
+    };
+    let identity = Identity {
+        node: "node".into(),
+        process: None,
+    };
+    let expected = DnsEvent {
+        time: 1,
+        identity: identity.clone(),
+        latency_ns: Some(20),
+        role: Some("client"),
+        conn_id: Some(9),
+        client_ip: Some(IpAddr::from([10, 0, 0, 1])),
+        client_port: Some(4_000),
+        server_ip: Some(IpAddr::from([10, 0, 0, 2])),
+        server_port: Some(53),
+        transport: Some("tcp"),
+        dns_id: Some(65_535),
+        qname: Some("a.example".into()),
+        qtype: Some("HTTPS".into()),
+        rcode: Some("NXDOMAIN".into()),
+        answers: Some(answers),
+        answer_ips: Some(vec!["192.0.2.1".into(), "2001:db8::1".into()]),
+        flags: Some("rd ra".into()),
+        outcome: Some("ok"),
+    };
+    assert_eq!(
+        lookup
+            .clone()
+            .into_row(identity.clone(), Some(9), Some("client")),
+        expected
+    );
+
+    let unanswered = Lookup {
+        latency_ns: None,
+        question: None,
+        rcode: None,
+        answers: None,
+        outcome: Outcome::Timeout,
+        ..lookup
+    };
+    let row = unanswered.into_row(identity, None, None);
+    assert_eq!((row.qname, row.qtype, row.rcode), (None, None, None));
+    assert_eq!((row.answers, row.answer_ips), (None, None));
+    assert_eq!(row.outcome, Some("timeout"));
+}

@@ -1,0 +1,105 @@
+//! From capture files to rows.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+
+use super::{Damage, Reader};
+use crate::decode::{Decoded, Decoder, SkipReason};
+use crate::packet::{Nanos, Transport};
+use crate::sink::Sink;
+use crate::tracker::Tracker;
+
+/// How many frames pass between two reports of progress.
+const PROGRESS_STEP: u64 = 1024;
+
+/// What an import read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ImportReport {
+    /// Files read.
+    pub files: usize,
+    /// Frames in them.
+    pub frames: u64,
+    /// Bytes of these frames that were captured.
+    pub captured_bytes: u64,
+    /// Bytes of these frames on the link.
+    pub original_bytes: u64,
+    /// TCP segments.
+    pub tcp_segments: u64,
+    /// UDP datagrams (those that came in fragments count once).
+    pub udp_datagrams: u64,
+    /// Fragments that completed no datagram: more of it was to come.
+    pub fragments: u64,
+    /// Frames that were skipped, by reason.
+    pub skipped: BTreeMap<SkipReason, u64>,
+    /// Parts of the files that could not be used: place of the file in the order of the import, and what is wrong.
+    pub damages: Vec<(usize, Damage)>,
+    /// Times of the oldest and the newest frame.
+    pub times: Option<(Nanos, Nanos)>,
+}
+
+/// Reads capture files into one tracker.
+///
+/// The files are read in the order they are given, as one recording: a connection that goes on in the next file is one
+/// connection. So files of a rotated capture belong in the order of their times.
+///
+/// Whoever imports several files opens all readers first, so that a file that is no capture is refused before any row
+/// is made.
+#[derive(Debug, Default)]
+pub struct Import {
+    decoder: Decoder,
+    report: ImportReport,
+}
+
+impl Import {
+    /// An import that has read nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Reads a file to its end. `progress` is told now and then how many bytes of it were read.
+    pub fn file<R: Read>(
+        &mut self,
+        mut reader: Reader<R>,
+        tracker: &mut Tracker,
+        sink: &mut dyn Sink,
+        progress: &mut dyn FnMut(u64),
+    ) {
+        let report = &mut self.report;
+        while let Some(frame) = reader.next_frame() {
+            report.frames += 1;
+            report.captured_bytes += frame.bytes.len() as u64;
+            report.original_bytes += u64::from(frame.original_len);
+            let (oldest, newest) = report.times.unwrap_or((frame.time, frame.time));
+            report.times = Some((oldest.min(frame.time), newest.max(frame.time)));
+            match self.decoder.decode(&frame, tracker.ledger()) {
+                Decoded::Packet(packet) => {
+                    match packet.transport {
+                        Transport::Tcp { .. } => report.tcp_segments += 1,
+                        Transport::Udp => report.udp_datagrams += 1,
+                    }
+                    tracker.packet(&packet, sink);
+                }
+                Decoded::Fragment => report.fragments += 1,
+                Decoded::Skipped(reason) => *report.skipped.entry(reason).or_default() += 1,
+            }
+            if report.frames.is_multiple_of(PROGRESS_STEP) {
+                progress(reader.bytes_read());
+            }
+        }
+        progress(reader.bytes_read());
+        for damage in reader.damages() {
+            let word = damage.kind.word();
+            tracker.ledger().count("import", word, 1, damage.bytes);
+            report.damages.push((report.files, damage.clone()));
+        }
+        report.files += 1;
+    }
+
+    /// No more files: everything pending becomes rows.
+    pub fn finish(mut self, tracker: &mut Tracker, sink: &mut dyn Sink) -> ImportReport {
+        self.decoder.finish(tracker.ledger());
+        let (_, newest) = self.report.times.unwrap_or_default();
+        tracker.finish(newest, sink);
+        self.report
+    }
+}

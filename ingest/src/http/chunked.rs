@@ -1,0 +1,248 @@
+//! The chunked transfer coding (RFC 9112, section 7.1), piece by piece.
+
+use memchr::memchr;
+
+/// Longest line of a chunk's size with its extensions.
+const MAX_SIZE_LINE: u32 = 16 * 1024;
+
+/// Hexadecimal digits of the largest size.
+const MAX_DIGITS: u8 = 15;
+
+/// A chunked body that is being received.
+#[derive(Debug, Default)]
+pub(super) struct Chunked {
+    state: State,
+}
+
+#[derive(Debug, Default)]
+enum State {
+    /// In the line of a chunk's size.
+    Size {
+        size: u64,
+        digits: u8,
+        line_len: u32,
+        part: Part,
+    },
+    Data {
+        left: u64,
+    },
+    /// In the line end after a chunk's data.
+    DataEnd,
+    /// In the trailer section; whether the current line is empty so far.
+    Trailer {
+        is_empty_line: bool,
+    },
+    #[default]
+    Begin,
+    Done,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Digits,
+    Space,
+    Extension,
+}
+
+/// The bytes are not chunked; `used` of them were taken before that showed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Malformed {
+    pub(super) used: usize,
+}
+
+impl Chunked {
+    pub(super) const fn is_done(&self) -> bool {
+        matches!(self.state, State::Done)
+    }
+
+    /// Takes bytes up to the end of the body at most; returns how many. Decoded bytes go to `decoded`.
+    pub(super) fn take(
+        &mut self,
+        data: &[u8],
+        mut decoded: impl FnMut(&[u8]),
+    ) -> Result<usize, Malformed> {
+        let mut used = 0;
+        while let Some(&byte) = data.get(used) {
+            match &mut self.state {
+                State::Begin => {
+                    self.state = State::Size {
+                        size: 0,
+                        digits: 0,
+                        line_len: 0,
+                        part: Part::Digits,
+                    };
+                    continue;
+                }
+                State::Size {
+                    size,
+                    digits,
+                    line_len,
+                    part,
+                } => {
+                    *line_len += 1;
+                    if *line_len > MAX_SIZE_LINE {
+                        return Err(Malformed { used });
+                    }
+                    match (byte, *part) {
+                        (b'\n', _) if *digits > 0 => {
+                            self.state = match *size {
+                                0 => State::Trailer {
+                                    is_empty_line: true,
+                                },
+                                left => State::Data { left },
+                            };
+                        }
+                        (b'\r', _)
+                            if *digits > 0 && matches!(data.get(used + 1), None | Some(b'\n')) =>
+                        {
+                            *part = Part::Extension;
+                        }
+                        (b';', Part::Digits | Part::Space) if *digits > 0 => {
+                            *part = Part::Extension
+                        }
+                        (b' ' | b'\t', Part::Digits | Part::Space) if *digits > 0 => {
+                            *part = Part::Space;
+                        }
+                        (_, Part::Extension) if byte != b'\n' => {}
+                        (_, Part::Digits) => {
+                            let Some(digit) = char::from(byte).to_digit(16) else {
+                                return Err(Malformed { used });
+                            };
+                            // Leading zeros do not make a size larger.
+                            *digits = if *size == 0 { 1 } else { *digits + 1 };
+                            if *digits > MAX_DIGITS {
+                                return Err(Malformed { used });
+                            }
+                            *size = *size * 16 + u64::from(digit);
+                        }
+                        _ => return Err(Malformed { used }),
+                    }
+                    used += 1;
+                }
+                State::Data { left } => {
+                    let rest = data.get(used..).unwrap_or_default();
+                    let run = rest.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                    decoded(&rest[..run]);
+                    *left -= run as u64;
+                    if *left == 0 {
+                        self.state = State::DataEnd;
+                    }
+                    used += run;
+                }
+                State::DataEnd => {
+                    match byte {
+                        b'\r' => {}
+                        b'\n' => self.state = State::Begin,
+                        _ => return Err(Malformed { used }),
+                    }
+                    used += 1;
+                }
+                State::Trailer { is_empty_line } => match byte {
+                    b'\n' if *is_empty_line => {
+                        self.state = State::Done;
+                        return Ok(used + 1);
+                    }
+                    b'\r' if *is_empty_line => used += 1,
+                    _ => {
+                        let rest = data.get(used..).unwrap_or_default();
+                        match memchr(b'\n', rest) {
+                            Some(line_end) => {
+                                *is_empty_line = true;
+                                used += line_end + 1;
+                            }
+                            None => {
+                                *is_empty_line = false;
+                                used = data.len();
+                            }
+                        }
+                    }
+                },
+                State::Done => return Ok(used),
+            }
+        }
+        Ok(used)
+    }
+
+    /// Passes a gap that lies wholly inside a chunk's data; false where it does not.
+    pub(super) fn skip(&mut self, gap: u64) -> bool {
+        let State::Data { left } = &mut self.state else {
+            return false;
+        };
+        if gap > *left {
+            return false;
+        }
+        *left -= gap;
+        if *left == 0 {
+            self.state = State::DataEnd;
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decode(parts: &[&[u8]]) -> Result<(Vec<u8>, usize, bool), Malformed> {
+        let mut chunked = Chunked::default();
+        let mut decoded = Vec::new();
+        let mut used = 0;
+        for part in parts {
+            used += chunked.take(part, |bytes| decoded.extend_from_slice(bytes))?;
+        }
+        Ok((decoded, used, chunked.is_done()))
+    }
+
+    #[test]
+    fn extensions_and_trailers_are_not_content() {
+        let body = b"5;a=b;c=\"d\"\r\nhello\r\n6 \r\n world\r\n0;x\r\nA: b\r\nC: d\r\n\r\nNEXT";
+        let (decoded, used, done) = decode(&[body]).expect("valid");
+        assert_eq!(decoded, b"hello world");
+        assert_eq!(used, body.len() - 4);
+        assert!(done);
+    }
+
+    #[test]
+    fn any_split_decodes_the_same() {
+        let body = b"5;a=b\r\nhello\r\n0000A\r\n0123456789\r\n0\r\nA: b\r\n\r\n";
+        for at in 0..body.len() {
+            let (decoded, used, done) = decode(&[&body[..at], &body[at..]]).expect("valid");
+            assert_eq!(decoded, b"hello0123456789", "split at {at}");
+            assert_eq!(used, body.len(), "split at {at}");
+            assert!(done, "split at {at}");
+        }
+    }
+
+    #[test]
+    fn bare_line_feeds_end_lines_too() {
+        let (decoded, _, done) = decode(&[b"3\nabc\n0\n\n"]).expect("valid");
+        assert_eq!(decoded, b"abc");
+        assert!(done);
+    }
+
+    #[test]
+    fn a_size_must_be_hexadecimal_and_not_too_large() {
+        for body in [
+            &b"x\r\n"[..],
+            b"\r\n",
+            b"-1\r\n",
+            b"5 5\r\n",
+            b"fffffffffffffffff\r\n",
+            b"3\r\nabcX",
+        ] {
+            assert!(decode(&[body]).is_err(), "{body:?}");
+        }
+    }
+
+    #[test]
+    fn a_gap_inside_a_chunk_is_exact_and_any_other_is_not() {
+        let mut chunked = Chunked::default();
+        assert!(!chunked.skip(1));
+        chunked.take(b"a\r\n01", |_| {}).expect("valid");
+        assert!(!chunked.skip(9));
+        assert!(chunked.skip(8));
+        assert!(!chunked.skip(1));
+        chunked.take(b"\r\n0\r\n\r\n", |_| {}).expect("valid");
+        assert!(chunked.is_done());
+    }
+}

@@ -1,0 +1,436 @@
+//! A connection: chunks of both sides come in, in each side's order; exchanges go out.
+
+use std::sync::Arc;
+
+use memchr::memchr_iter;
+
+use super::body::{Body, Framing, Progress};
+use super::detect::{Detection, detect_as, empty_lines};
+use super::exchange::{Exchange, Outcome};
+use super::half::{Half, State};
+use super::head::head_len;
+use super::matching::Shared;
+use super::queue::{Kind, LostResponses, Pending, Queue};
+use super::{Config, Notes};
+use crate::packet::Nanos;
+use crate::tcp::{Chunk, End, Side};
+
+/// A head of more bytes than this is looked at again only when a line ends.
+const SHORT_HEAD: usize = 64;
+
+/// Parses one connection.
+///
+/// Which side is the client shows from the bytes. Holds at most [`Config::max_head`] for each side, the waiting requests
+/// ([`Config::max_pending`], [`Config::max_pending_bytes`]) and the captured prefixes of two bodies.
+#[derive(Debug)]
+pub struct Connection {
+    pub(super) config: Arc<Config>,
+    pub(super) client: Option<Side>,
+    halves: [Half; 2],
+    pub(super) queue: Queue,
+    /// The exchange whose response is being received.
+    pub(super) responding: Option<Pending>,
+    /// The exchange whose response is whole while its request is still being received.
+    pub(super) unfinished: Option<Pending>,
+    /// Id of the newest request.
+    pub(super) newest_id: u64,
+    pub(super) last_response_end: Option<Nanos>,
+    pub(super) shared: Shared,
+    pub(super) notes: Notes,
+    pub(super) is_stopped: bool,
+}
+
+impl Connection {
+    /// A connection of which nothing was seen yet.
+    pub fn new(config: Arc<Config>) -> Self {
+        Self {
+            config,
+            client: None,
+            halves: [Half::new(), Half::new()],
+            queue: Queue::new(),
+            responding: None,
+            unfinished: None,
+            newest_id: 0,
+            last_response_end: None,
+            shared: Shared::default(),
+            notes: Notes::default(),
+            is_stopped: false,
+        }
+    }
+
+    /// The side that sends requests, once it is known.
+    pub const fn client(&self) -> Option<Side> {
+        self.client
+    }
+
+    /// Whether nothing more comes out: another protocol follows, the server's side ended, or it was no HTTP.
+    pub const fn is_stopped(&self) -> bool {
+        self.is_stopped
+    }
+
+    /// Requests that wait for (the end of) their response.
+    pub fn pending(&self) -> usize {
+        self.queue.len()
+            + usize::from(self.responding.is_some())
+            + usize::from(self.unfinished.is_some())
+    }
+
+    /// Bytes of memory held for unfinished messages, about.
+    pub fn held_bytes(&self) -> usize {
+        let slots = [&self.responding, &self.unfinished];
+        let in_slots: usize = slots
+            .iter()
+            .filter_map(|slot| slot.as_ref())
+            .map(|p| p.bytes)
+            .sum();
+        let in_halves: usize = self.halves.iter().map(Half::held_bytes).sum();
+        self.queue.held_bytes() + in_slots + in_halves
+    }
+
+    /// What did not become rows, since this was last asked.
+    pub fn take_notes(&mut self) -> Notes {
+        std::mem::take(&mut self.notes)
+    }
+
+    /// Takes the next bytes of one side, or the next gap in them, and adds the exchanges that are now complete to `out`.
+    ///
+    /// Chunks of one side must come in order; between the sides, the times tell what was first.
+    pub fn data(&mut self, side: Side, chunk: Chunk<'_>, time: Nanos, out: &mut Vec<Exchange>) {
+        match chunk {
+            Chunk::Data(bytes) => self.receive(side, bytes, time, out),
+            Chunk::Gap { bytes, .. } => self.skip(side, bytes, time, out),
+        }
+    }
+
+    /// Says that one side (`None`: the whole connection) ended, and adds the exchanges that end with it to `out`.
+    pub fn end(&mut self, side: Option<Side>, end: End, time: Nanos, out: &mut Vec<Exchange>) {
+        match (side, end) {
+            (Some(side), End::Fin | End::Unknown) => self.close(side, end, time, out),
+            // A reset and a timeout end both sides.
+            _ => {
+                let client = self.client.unwrap_or(Side::Initiator);
+                self.close(client, end, time, out);
+                let server = self.client.unwrap_or(client).other();
+                self.close(server, end, time, out);
+            }
+        }
+    }
+
+    pub(super) const fn half(&mut self, side: Side) -> &mut Half {
+        match side {
+            Side::Initiator => &mut self.halves[0],
+            Side::Responder => &mut self.halves[1],
+        }
+    }
+
+    /// What the messages of a side are, where that is known.
+    pub(super) fn expected(&self, side: Side) -> Option<Detection> {
+        self.client.map(|client| {
+            if client == side {
+                Detection::Request
+            } else {
+                Detection::Response
+            }
+        })
+    }
+
+    fn receive(&mut self, side: Side, bytes: &[u8], time: Nanos, out: &mut Vec<Exchange>) {
+        let mut rest = bytes;
+        let mut is_fresh = true;
+        self.half(side).ended_in_packet = false;
+        self.half(side).is_touched |= !bytes.is_empty();
+        while !rest.is_empty() && !self.is_stopped {
+            let used = match self.half(side).state {
+                State::Start | State::Hunt => self.head(side, rest, is_fresh, time, out),
+                State::Body(_) => self.body(side, rest, is_fresh, time, out),
+                State::Ignore => return,
+            };
+            is_fresh &= used == 0;
+            rest = rest.get(used..).unwrap_or_default();
+        }
+    }
+
+    /// Takes bytes of a head, or before one; returns how many. Where it returns 0, the state or the buffer changed.
+    fn head(
+        &mut self,
+        side: Side,
+        rest: &[u8],
+        is_fresh: bool,
+        time: Nanos,
+        out: &mut Vec<Exchange>,
+    ) -> usize {
+        let expected = self.expected(side);
+        let max_head = self.config.max_head;
+        let half = self.half(side);
+        let is_hunting = matches!(half.state, State::Hunt);
+        let is_message = |told| matches!(told, Detection::Request | Detection::Response);
+        let mut buffer = std::mem::take(&mut half.buffer);
+        if buffer.is_empty() {
+            let empty = empty_lines(rest);
+            if empty > 0 {
+                return empty;
+            }
+            half.started = time;
+            half.is_within = is_hunting && !is_fresh;
+        } else if is_hunting && is_fresh && is_message(detect_as(expected, rest, false)) {
+            // The start of a packet is a better sign than what was left over before it.
+            return 0;
+        }
+        let room = max_head.saturating_sub(buffer.len()).min(rest.len());
+        let added = &rest[..room];
+        let old_len = buffer.len();
+        let has_line_end = memchr::memchr(b'\n', added).is_some();
+        if old_len >= SHORT_HEAD && !has_line_end && old_len + added.len() < max_head {
+            buffer.extend_from_slice(added);
+            half.buffer = buffer;
+            return added.len();
+        }
+        if old_len > 0 {
+            buffer.extend_from_slice(added);
+        }
+        let joined = if old_len > 0 {
+            buffer.as_slice()
+        } else {
+            added
+        };
+        let (started, is_within) = (half.started, half.is_within);
+        let told = detect_as(expected, joined, is_within);
+        let is_full = joined.len() >= max_head;
+        match told {
+            Detection::Request | Detection::Response => match head_len(joined) {
+                Some(len) => {
+                    self.message(side, told, &joined[..len], started, time, out);
+                    len.saturating_sub(old_len)
+                }
+                None if is_full => {
+                    self.cut_head(side, told, joined, started, time, out);
+                    added.len()
+                }
+                None => self.keep(side, buffer, added),
+            },
+            Detection::NeedMore if !is_full => self.keep(side, buffer, added),
+            Detection::NeedMore | Detection::No if is_hunting => {
+                self.hunt(side, joined, old_len, added.len(), time)
+            }
+            Detection::NeedMore | Detection::No => {
+                let is_simple = expected == Some(Detection::Response)
+                    && self.queue.is_in_sync()
+                    && self
+                        .queue
+                        .front()
+                        .is_some_and(|front| front.kind == Kind::Simple);
+                if is_simple {
+                    self.simple_response(side, joined, started, time, out);
+                } else {
+                    self.not_http(side, joined.len(), out);
+                }
+                added.len()
+            }
+        }
+    }
+
+    /// Keeps what was added to a head that is not whole yet.
+    fn keep(&mut self, side: Side, mut buffer: Vec<u8>, added: &[u8]) -> usize {
+        if buffer.is_empty() {
+            buffer.extend_from_slice(added);
+        }
+        self.half(side).buffer = buffer;
+        added.len()
+    }
+
+    /// Looks for a message after the next line end of unknown bytes, the first `old_len` of which were buffered; returns
+    /// how many of the `added` ones were passed.
+    fn hunt(
+        &mut self,
+        side: Side,
+        joined: &[u8],
+        old_len: usize,
+        added: usize,
+        time: Nanos,
+    ) -> usize {
+        let expected = self.expected(side);
+        let found = memchr_iter(b'\n', joined)
+            .map(|line_end| line_end + 1)
+            .find(|&line| detect_as(expected, &joined[line..], true) != Detection::No);
+        let at = found.unwrap_or(joined.len());
+        self.notes.skipped_bytes += at as u64;
+        let half = self.half(side);
+        if at < old_len {
+            half.buffer = joined[at..old_len].to_vec();
+            half.started = time;
+            half.is_within = true;
+            return 0;
+        }
+        (at - old_len).min(added)
+    }
+
+    fn body(
+        &mut self,
+        side: Side,
+        rest: &[u8],
+        is_fresh: bool,
+        time: Nanos,
+        out: &mut Vec<Exchange>,
+    ) -> usize {
+        let expected = self.expected(side);
+        let Some(body) = self.half(side).body_mut() else {
+            return rest.len();
+        };
+        if body.is_optional
+            && body.is_untouched()
+            && Some(detect_as(expected, rest, false)) == expected
+        {
+            self.body_done(side, Outcome::Ok, State::Start, out);
+            return 0;
+        }
+        let (used, progress) = body.take(rest, is_fresh, time);
+        match progress {
+            Progress::More => {}
+            Progress::Done => self.body_done(side, Outcome::Ok, State::Start, out),
+            Progress::Malformed => {
+                self.body_done(side, Outcome::Error, State::Ignore, out);
+                self.not_http(side, rest.len(), out);
+            }
+        }
+        used
+    }
+
+    fn skip(&mut self, side: Side, bytes: u64, time: Nanos, out: &mut Vec<Exchange>) {
+        let mut left = bytes;
+        self.half(side).is_touched |= bytes > 0;
+        while left > 0 && !self.is_stopped {
+            match &mut self.half(side).state {
+                State::Ignore => return,
+                State::Start | State::Hunt => return self.lose(side, time, out),
+                State::Body(body) => {
+                    let (used, progress) = body.skip(left, time);
+                    left = left.saturating_sub(used);
+                    if progress == Progress::Done {
+                        self.body_done(side, Outcome::Ok, State::Start, out);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A gap where a message begins or may begin.
+    fn lose(&mut self, side: Side, time: Nanos, out: &mut Vec<Exchange>) {
+        let expected = self.expected(side);
+        let half = self.half(side);
+        let buffer = std::mem::take(&mut half.buffer);
+        let was_between = matches!(half.state, State::Start) && buffer.is_empty();
+        let (started, is_within) = (half.started, half.is_within);
+        half.state = State::Hunt;
+        match detect_as(expected, &buffer, is_within) {
+            told @ (Detection::Request | Detection::Response) => {
+                return self.cut_head(side, told, &buffer, started, time, out);
+            }
+            _ if !buffer.is_empty() => self.notes.cut_heads += 1,
+            _ => {}
+        }
+        match self.client {
+            Some(client) if client == side => self.queue.lost_requests = true,
+            Some(_) => self.queue.lose_responses(was_between),
+            None => {}
+        }
+    }
+
+    /// Bytes where a message should begin are none.
+    fn not_http(&mut self, side: Side, bytes: usize, out: &mut Vec<Exchange>) {
+        self.notes.not_http += 1;
+        self.notes.not_http_bytes += bytes as u64;
+        self.half(side).state = State::Ignore;
+        if self.client == Some(side) {
+            // The requests before it may still be answered, and so may this be, with an error.
+            self.queue.lost_requests = true;
+            return;
+        }
+        if let Some(front) = self.queue.pop() {
+            out.push(front.into_exchange(Outcome::Error));
+        }
+        self.stop(Outcome::NoResponse, out);
+    }
+
+    /// Gives out what is left, and stops.
+    pub(super) fn stop(&mut self, outcome: Outcome, out: &mut Vec<Exchange>) {
+        if let Some(unfinished) = self.unfinished.take() {
+            out.push(unfinished.into_exchange(Outcome::Ok));
+        }
+        while let Some(pending) = self.queue.pop() {
+            out.push(pending.into_exchange(outcome));
+        }
+        for half in &mut self.halves {
+            *half = Half::new();
+            half.state = State::Ignore;
+        }
+        self.is_stopped = true;
+    }
+
+    fn close(&mut self, side: Side, end: End, time: Nanos, out: &mut Vec<Exchange>) {
+        if self.is_stopped {
+            return;
+        }
+        let expected = self.expected(side);
+        let half = self.half(side);
+        let buffer = std::mem::take(&mut half.buffer);
+        let (started, is_within) = (half.started, half.is_within);
+        if !buffer.is_empty() {
+            match detect_as(expected, &buffer, is_within) {
+                told @ (Detection::Request | Detection::Response) => {
+                    self.cut_head(side, told, &buffer, started, time, out);
+                }
+                _ if self
+                    .queue
+                    .front()
+                    .is_some_and(|front| front.kind == Kind::Simple)
+                    && expected == Some(Detection::Response) =>
+                {
+                    self.simple_response(side, &buffer, started, started, out);
+                }
+                _ => self.notes.cut_heads += 1,
+            }
+        }
+        if let Some(body) = self.half(side).body() {
+            let outcome = match end {
+                End::Fin if body.ends_with_connection() => Outcome::Ok,
+                End::Fin | End::Unknown => Outcome::Truncated,
+                End::Reset => Outcome::Reset,
+                End::Timeout => Outcome::Timeout,
+            };
+            self.body_done(side, outcome, State::Ignore, out);
+        }
+        self.half(side).state = State::Ignore;
+        if self.client.is_some_and(|client| client != side) {
+            let outcome = match end {
+                End::Reset => Outcome::Reset,
+                End::Timeout => Outcome::Timeout,
+                // The response may have been in what was lost.
+                _ if self.queue.lost_responses != LostResponses::No => Outcome::Truncated,
+                End::Fin | End::Unknown => Outcome::NoResponse,
+            };
+            self.stop(outcome, out);
+        }
+    }
+
+    /// The response to a simple request: everything up to the end of the connection.
+    fn simple_response(
+        &mut self,
+        side: Side,
+        bytes: &[u8],
+        started: Nanos,
+        time: Nanos,
+        out: &mut Vec<Exchange>,
+    ) {
+        let Some(mut pending) = self.queue.pop() else {
+            return;
+        };
+        pending.exchange.response_time = Some(started);
+        pending.exchange.resp_body_framing = Framing::Close.word();
+        self.responding = Some(pending);
+        let capture = self.config.max_body_capture;
+        if let Some(body) = Body::new(Framing::Close, Detection::Response, capture, time) {
+            self.half(side).state = State::Body(body);
+        }
+        self.body(side, bytes, false, time, out);
+    }
+}

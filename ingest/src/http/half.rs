@@ -1,0 +1,76 @@
+//! One side of a connection: where in its messages it is.
+
+use super::body::Body;
+use crate::packet::Nanos;
+
+/// Where in its messages a side is.
+#[derive(Debug)]
+pub(super) enum State {
+    /// A message begins here, or has begun: `buffer` holds its head so far.
+    Start,
+    /// The place of the next message is unknown; `buffer` holds what may be its head.
+    Hunt,
+    /// In a body.
+    Body(Body),
+    /// Nothing more is read.
+    Ignore,
+}
+
+/// One side of a connection.
+#[derive(Debug)]
+pub(super) struct Half {
+    pub(super) state: State,
+    /// The head so far, where it lies over several chunks.
+    pub(super) buffer: Vec<u8>,
+    /// When the first byte of the head passed.
+    pub(super) started: Nanos,
+    /// Whether the head was found in the middle of unknown bytes.
+    pub(super) is_within: bool,
+    /// Whether a message ended in the packet that is being read.
+    pub(super) ended_in_packet: bool,
+    /// Whether any byte was seen.
+    pub(super) is_touched: bool,
+}
+
+impl Half {
+    /// A side of which nothing was seen: it may have been joined in the middle.
+    pub(super) const fn new() -> Self {
+        Self {
+            state: State::Hunt,
+            buffer: Vec::new(),
+            started: 0,
+            is_within: false,
+            ended_in_packet: false,
+            is_touched: false,
+        }
+    }
+
+    /// The body that is being received.
+    pub(super) const fn body(&self) -> Option<&Body> {
+        match &self.state {
+            State::Body(body) => Some(body),
+            _ => None,
+        }
+    }
+
+    /// The body that is being received.
+    pub(super) const fn body_mut(&mut self) -> Option<&mut Body> {
+        match &mut self.state {
+            State::Body(body) => Some(body),
+            _ => None,
+        }
+    }
+
+    /// Ends the body that is being received, and goes on with `next`.
+    pub(super) fn take_body(&mut self, next: State) -> Option<Body> {
+        match std::mem::replace(&mut self.state, next) {
+            State::Body(body) => Some(body),
+            _ => None,
+        }
+    }
+
+    /// Bytes of memory held beside itself.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.buffer.capacity() + self.body().map_or(0, Body::held_bytes)
+    }
+}

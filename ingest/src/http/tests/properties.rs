@@ -1,0 +1,189 @@
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+use crate::packet::TcpFlags;
+use crate::tcp::{Event, Limits, Segment, Stream};
+
+/// A request and its response, and the line that they make.
+fn exchange() -> impl Strategy<Value = (String, String, String)> {
+    let body = || 0..60_usize;
+    (0..5_usize, body(), body(), 0..4_usize, "[a-z]{1,6}").prop_map(
+        |(kind, req_len, resp_len, framing, name)| {
+            let method = ["GET", "POST", "PUT", "HEAD", "POST"][kind];
+            let request_body = "r".repeat(req_len);
+            let request = match kind {
+                1 => format!("Content-Length: {req_len}\r\n\r\n{request_body}"),
+                2 if req_len > 0 => format!(
+                    "Transfer-Encoding: chunked\r\n\r\n{req_len:x};e\r\n{request_body}\r\n0\r\nT: t\r\n\r\n"
+                ),
+                _ => "\r\n".into(),
+            };
+            let request = format!("{method} /{name} HTTP/1.1\r\nHost: h\r\n{request}");
+            let response_body = "s".repeat(resp_len);
+            let head = "HTTP/1.1 100 Continue\r\n\r\n".repeat(framing / 3);
+            let (head, status, len) = match framing {
+                0 => (format!("{head}HTTP/1.1 204 No\r\n\r\n"), 204, None),
+                1 if resp_len > 0 => (
+                    format!("{head}HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
+                    200,
+                    Some(true),
+                ),
+                _ => (
+                    format!("{head}HTTP/1.1 404 No\r\nContent-Length: {resp_len}\r\n\r\n"),
+                    404,
+                    Some(false),
+                ),
+            };
+            let (response, len) = match len {
+                _ if method == "HEAD" => (head, 0),
+                None => (head, 0),
+                Some(true) => (
+                    format!("{head}{resp_len:X}\r\n{response_body}\r\n0\r\n\r\n"),
+                    resp_len,
+                ),
+                Some(false) => (format!("{head}{response_body}"), resp_len),
+            };
+            let line = format!("{method} /{name} {status} {len} ok");
+            (request, response, line)
+        },
+    )
+}
+
+/// Cuts `text` at these places.
+fn cut<'a>(text: &'a [u8], cuts: &[usize]) -> Vec<(usize, &'a [u8])> {
+    let mut places: Vec<usize> = cuts.iter().map(|cut| cut % (text.len() + 1)).collect();
+    places.extend([0, text.len()]);
+    places.sort_unstable();
+    places.dedup();
+    places
+        .windows(2)
+        .map(|pair| (pair[0], &text[pair[0]..pair[1]]))
+        .collect()
+}
+
+proptest! {
+    #[test]
+    fn any_split_gives_the_same_exchanges(
+        exchanges in vec(exchange(), 1..6),
+        cuts in vec(any::<usize>(), 0..40),
+        is_bytewise in any::<bool>(),
+    ) {
+        let requests: String = exchanges.iter().map(|(request, _, _)| request.as_str()).collect();
+        let responses: String = exchanges.iter().map(|(_, response, _)| response.as_str()).collect();
+        let lines: Vec<&str> = exchanges.iter().map(|(_, _, line)| line.as_str()).collect();
+        let mut wire = Wire::new();
+        for (side, text) in [(CLIENT, requests.as_bytes()), (SERVER, responses.as_bytes())] {
+            if is_bytewise {
+                for byte in text {
+                    wire.data(side, [*byte]);
+                }
+            } else {
+                for (_, piece) in cut(text, &cuts) {
+                    wire.data(side, piece);
+                }
+            }
+        }
+        prop_assert_eq!(wire.lines(), lines);
+        prop_assert_eq!(wire.connection.pending(), 0);
+    }
+
+    #[test]
+    fn any_order_and_repetition_of_segments_gives_the_same_exchanges(
+        exchanges in vec(exchange(), 1..6),
+        cuts in vec(any::<usize>(), 0..20),
+        order in vec(any::<u32>(), 1..40),
+        again in vec(any::<usize>(), 0..8),
+    ) {
+        let requests: String = exchanges.iter().map(|(request, _, _)| request.as_str()).collect();
+        let responses: String = exchanges.iter().map(|(_, response, _)| response.as_str()).collect();
+        let lines: Vec<&str> = exchanges.iter().map(|(_, _, line)| line.as_str()).collect();
+        let mut wire = Wire::new();
+        for (side, text) in [(CLIENT, requests.as_bytes()), (SERVER, responses.as_bytes())] {
+            let mut pieces = cut(text, &cuts);
+            for index in &again {
+                let repeated = pieces[index % pieces.len()];
+                pieces.push(repeated);
+            }
+            let mut keyed: Vec<_> = pieces.into_iter().zip(order.iter().cycle()).collect();
+            keyed.sort_by_key(|(_, key)| **key);
+            let mut stream = Stream::new(Limits::default());
+            stream.start_at(4_294_967_290);
+            for ((at, payload), _) in keyed {
+                wire.time += 1;
+                let segment = Segment {
+                    seq: 4_294_967_290_u32.wrapping_add(at as u32),
+                    flags: TcpFlags::ACK,
+                    payload,
+                    payload_len: payload.len() as u32,
+                    time: wire.time,
+                };
+                stream.segment(segment, |event, time| {
+                    if let Event::Chunk(chunk) = event {
+                        wire.connection.data(side, chunk, time, &mut wire.out);
+                    }
+                });
+            }
+        }
+        prop_assert_eq!(wire.lines(), lines);
+    }
+
+    #[test]
+    fn gaps_never_make_a_wrong_match_of_requests_one_after_the_other(
+        losses in vec((0..8_u8, any::<usize>(), any::<usize>()), 1..12),
+    ) {
+        // Each response has a length that only its request has.
+        let mut wire = Wire::new();
+        for (at, (loss, from, len)) in losses.iter().enumerate() {
+            let request = get(&format!("/{at}"));
+            let response = ok(at + 1);
+            for (side, text, is_lossy) in [(CLIENT, request, *loss == 0), (SERVER, response, *loss == 1)] {
+                if !is_lossy {
+                    wire.data(side, text);
+                    continue;
+                }
+                let from = from % text.len();
+                let len = 1 + len % (text.len() - from);
+                wire.data(side, &text[..from]).gap(side, len as u64).data(side, &text[from + len..]);
+            }
+        }
+        wire.end(End::Fin);
+        for exchange in &wire.out {
+            if let (Some(path), Some(bytes), true) = (&exchange.path, exchange.resp_body_bytes, exchange.outcome.word() == "ok") {
+                prop_assert_eq!(path, &format!("/{}", bytes - 1), "{:#?}", wire.lines());
+            }
+        }
+    }
+
+    #[test]
+    fn garbage_never_panics_and_memory_is_bounded(
+        steps in vec((any::<bool>(), 0..12_usize, vec(any::<u8>(), 0..40)), 0..200),
+    ) {
+        let mut wire = Wire::with(Config {
+            max_head: 256,
+            max_pending: 4,
+            max_pending_bytes: 8 * 1024,
+            max_body_capture: 16,
+            ..Config::default()
+        });
+        for (is_client, kind, noise) in steps {
+            let side = if is_client { CLIENT } else { SERVER };
+            match kind {
+                0 => wire.data(side, get("/a")),
+                1 => wire.data(side, ok(3)),
+                2 => wire.data(side, "POST /b HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n"),
+                3 => wire.data(side, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n"),
+                4 => wire.data(side, "\r\n0\r\n\r\n"),
+                5 => wire.data(side, "HTTP/1.1 200 OK\r\n"),
+                6 => wire.gap(side, noise.len() as u64),
+                7 => wire.gap(side, u64::MAX / 512),
+                8 => wire.data(side, "GET /c HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 9\r\n"),
+                9 => wire.data(side, "\n\n"),
+                _ => wire.data(side, &noise),
+            };
+            prop_assert!(wire.connection.held_bytes() < 16 * 1024);
+        }
+        wire.end(End::Unknown);
+        prop_assert_eq!(wire.connection.pending(), 0);
+    }
+}

@@ -1,0 +1,556 @@
+//! Keeps secrets out of rows: header values, query parameters, userinfo in addresses.
+//!
+//! What is replaced becomes [`MARKER`], so that a reader sees that something was there. When in doubt, it is replaced:
+//! names of parameters are kept, values only of parameters on an allow list, and what has no name is no name. Captured
+//! bodies are not redacted; their capture is off unless asked for.
+
+use std::borrow::Cow;
+
+/// Stands for a value that was left out.
+pub const MARKER: &str = "[redacted]";
+
+/// Query parameters whose values are kept by default: they page, sort and shape, and name nobody.
+pub const ALLOWED_PARAMETERS: &[&str] = &[
+    "page",
+    "per_page",
+    "page_size",
+    "limit",
+    "offset",
+    "size",
+    "sort",
+    "order",
+    "order_by",
+    "format",
+    "lang",
+    "v",
+    "version",
+];
+
+/// Longest value of an allowed parameter that is kept.
+const MAX_ALLOWED_VALUE: usize = 64;
+
+/// Longest name of a parameter that is taken for one.
+const MAX_NAME: usize = 64;
+
+/// Headers that hold secrets, beside those whose name holds one of [`SECRET_WORDS`].
+const SECRET_HEADERS: &[&str] = &[
+    "authentication-info",
+    "authorization",
+    "cookie",
+    "cookie2",
+    "dpop",
+    "proxy-authentication-info",
+    "proxy-authorization",
+    "set-cookie",
+    "set-cookie2",
+];
+
+/// Parts of names that tell of a secret.
+const SECRET_WORDS: &[&str] = &[
+    "token",
+    "secret",
+    "passwd",
+    "password",
+    "passphrase",
+    "api-key",
+    "apikey",
+    "api_key",
+    "access-key",
+    "accesskey",
+    "access_key",
+    "private-key",
+    "credential",
+    "session",
+    "signature",
+    "jwt",
+    "assertion",
+    "authorization",
+    "cookie",
+];
+
+/// Headers whose whole value is an address.
+const ADDRESS_HEADERS: &[&str] = &[
+    "content-location",
+    "destination",
+    "location",
+    "origin",
+    "referer",
+    "x-forwarded-path",
+    "x-forwarded-uri",
+    "x-original-uri",
+    "x-original-url",
+    "x-rewrite-url",
+];
+
+/// Authentication schemes: the first word of a value that is kept.
+const SCHEMES: &[&str] = &[
+    "apikey",
+    "aws4-hmac-sha256",
+    "basic",
+    "bearer",
+    "digest",
+    "dpop",
+    "hoba",
+    "key",
+    "mutual",
+    "negotiate",
+    "ntlm",
+    "oauth",
+    "scram-sha-1",
+    "scram-sha-256",
+    "sharedkey",
+    "token",
+    "vapid",
+];
+
+/// What is replaced, and what is not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redaction {
+    is_on: bool,
+    allowed_parameters: Vec<String>,
+    secret_headers: Vec<String>,
+}
+
+impl Default for Redaction {
+    fn default() -> Self {
+        Self {
+            is_on: true,
+            allowed_parameters: ALLOWED_PARAMETERS.iter().map(|&name| name.into()).collect(),
+            secret_headers: Vec::new(),
+        }
+    }
+}
+
+impl Redaction {
+    /// Replaces nothing.
+    pub fn off() -> Self {
+        Self {
+            is_on: false,
+            ..Self::default()
+        }
+    }
+
+    /// Keeps the values of these query parameters (names in any case) in place of [`ALLOWED_PARAMETERS`].
+    #[must_use]
+    pub fn with_allowed_parameters<S: AsRef<str>>(
+        mut self,
+        names: impl IntoIterator<Item = S>,
+    ) -> Self {
+        let lower = |name: S| name.as_ref().to_ascii_lowercase();
+        self.allowed_parameters = names.into_iter().map(lower).collect();
+        self
+    }
+
+    /// Replaces the values of these headers (names in any case) too.
+    #[must_use]
+    pub fn with_secret_headers<S: AsRef<str>>(
+        mut self,
+        names: impl IntoIterator<Item = S>,
+    ) -> Self {
+        let lower = |name: S| name.as_ref().to_ascii_lowercase();
+        self.secret_headers.extend(names.into_iter().map(lower));
+        self
+    }
+
+    /// The value of a header, by its name in lower case. Of `Basic abc` the scheme stays.
+    pub fn header<'v>(&self, name: &str, value: &'v str) -> Cow<'v, str> {
+        if !self.is_on {
+            return Cow::Borrowed(value);
+        }
+        if self.is_secret_header(name) || is_challenge_with_secret(name, value) {
+            return Cow::Owned(keep_scheme(value));
+        }
+        if !value.contains(['?', '@', '#', ';']) {
+            return Cow::Borrowed(value);
+        }
+        if ADDRESS_HEADERS.contains(&name) {
+            return Cow::Owned(self.address(value));
+        }
+        if name == "host" {
+            return match value.rsplit_once('@') {
+                Some((_, host)) => Cow::Owned(format!("{MARKER}@{host}")),
+                None => Cow::Borrowed(value),
+            };
+        }
+        self.addresses_within(value)
+    }
+
+    /// A query, without its question mark: `a=1&b` becomes `a=[redacted]&[redacted]`.
+    pub fn query(&self, query: &str) -> String {
+        if !self.is_on {
+            return query.to_owned();
+        }
+        let mut redacted = String::with_capacity(query.len() + MARKER.len());
+        for parameter in query.split_inclusive(['&', ';']) {
+            let bare = parameter.trim_end_matches(['&', ';']);
+            self.parameter(bare, &mut redacted);
+            redacted.push_str(&parameter[bare.len()..]);
+        }
+        redacted
+    }
+
+    /// A path: the values of path parameters that name a secret (`;jsessionid=...`), and what follows an encoded
+    /// question mark, are replaced.
+    pub fn path<'p>(&self, path: &'p str) -> Cow<'p, str> {
+        let has_parameters = path.contains(';');
+        let encoded_query = find_encoded_question_mark(path);
+        let has_userinfo = !path.starts_with('/') && path.contains('@');
+        if !self.is_on || !(has_parameters || encoded_query.is_some() || has_userinfo) {
+            return Cow::Borrowed(path);
+        }
+        let (path, has_query) = match encoded_query {
+            Some(at) => (&path[..at], true),
+            None => (path, false),
+        };
+        let path = match path.rsplit_once('@') {
+            Some((_, host)) if has_userinfo => format!("{MARKER}@{host}"),
+            _ => path.to_owned(),
+        };
+        let mut redacted = String::with_capacity(path.len());
+        for (index, segment) in path.split('/').enumerate() {
+            if index > 0 {
+                redacted.push('/');
+            }
+            for (index, part) in segment.split(';').enumerate() {
+                if index > 0 {
+                    redacted.push(';');
+                }
+                match part.split_once('=') {
+                    Some((name, _)) if index > 0 && is_secret_parameter(name) => {
+                        redacted.push_str(name);
+                        redacted.push('=');
+                        redacted.push_str(MARKER);
+                    }
+                    _ => redacted.push_str(part),
+                }
+            }
+        }
+        if has_query {
+            redacted.push_str("%3F");
+            redacted.push_str(MARKER);
+        }
+        Cow::Owned(redacted)
+    }
+
+    /// An address, absolute or relative: userinfo, query values and the fragment are replaced.
+    pub fn address(&self, address: &str) -> String {
+        if !self.is_on {
+            return address.to_owned();
+        }
+        let (address, fragment) = match address.split_once('#') {
+            Some((address, fragment)) => (address, Some(fragment)),
+            None => (address, None),
+        };
+        let (address, query) = match address.split_once('?') {
+            Some((address, query)) => (address, Some(query)),
+            None => (address, None),
+        };
+        let authority_start = address.find("//").map_or(0, |at| at + 2);
+        let (scheme, rest) = address.split_at(authority_start);
+        let mut redacted = String::with_capacity(address.len() + 2 * MARKER.len());
+        redacted.push_str(scheme);
+        if authority_start > 0 {
+            let authority_end = rest.find(['/', '\\']).unwrap_or(rest.len());
+            let (authority, path) = rest.split_at(authority_end);
+            match authority.rsplit_once('@') {
+                Some((_, host)) => {
+                    redacted.push_str(MARKER);
+                    redacted.push('@');
+                    redacted.push_str(host);
+                }
+                None => redacted.push_str(authority),
+            }
+            redacted.push_str(&self.path(path));
+        } else {
+            redacted.push_str(&self.path(rest));
+        }
+        if let Some(query) = query {
+            redacted.push('?');
+            redacted.push_str(&self.query(query));
+        }
+        if let Some(fragment) = fragment {
+            redacted.push('#');
+            if !fragment.is_empty() {
+                redacted.push_str(MARKER);
+            }
+        }
+        redacted
+    }
+
+    fn is_secret_header(&self, name: &str) -> bool {
+        SECRET_HEADERS.contains(&name)
+            || SECRET_WORDS.iter().any(|word| name.contains(word))
+            || self.secret_headers.iter().any(|secret| secret == name)
+    }
+
+    /// A value that holds addresses among other words (`Link`, `Refresh`, `User-Agent`).
+    fn addresses_within<'v>(&self, value: &'v str) -> Cow<'v, str> {
+        if !value.contains('/') {
+            return Cow::Borrowed(value);
+        }
+        let is_delimiter = |c: char| c.is_whitespace() || matches!(c, '<' | '>' | '"' | '\'');
+        let mut redacted = String::with_capacity(value.len());
+        for part in value.split_inclusive(is_delimiter) {
+            let word = part.trim_end_matches(is_delimiter);
+            let is_address = word.contains("://")
+                || word.starts_with('/')
+                || word.to_ascii_lowercase().starts_with("url=");
+            if is_address {
+                redacted.push_str(&self.address(word));
+            } else {
+                redacted.push_str(word);
+            }
+            redacted.push_str(&part[word.len()..]);
+        }
+        Cow::Owned(redacted)
+    }
+
+    fn parameter(&self, parameter: &str, redacted: &mut String) {
+        if parameter.is_empty() {
+            return;
+        }
+        let (name, value) = match parameter.split_once('=') {
+            // Without a value, the name is the value (`?token`); `dG9rZW4=` is no name either.
+            Some((_, "" | "=")) | None => {
+                redacted.push_str(MARKER);
+                return;
+            }
+            Some(named) => named,
+        };
+        let is_name = name.len() <= MAX_NAME && name.bytes().all(is_name_byte);
+        let is_allowed = is_name
+            && value.len() <= MAX_ALLOWED_VALUE
+            && value.bytes().all(is_plain_byte)
+            && self
+                .allowed_parameters
+                .iter()
+                .any(|allowed| allowed.eq_ignore_ascii_case(name));
+        redacted.push_str(if is_name { name } else { MARKER });
+        redacted.push('=');
+        redacted.push_str(if is_allowed { value } else { MARKER });
+    }
+}
+
+/// The host of an authority or a Host header, with its port, without userinfo, in lower case; `None` if empty.
+pub fn host_of(authority: &str) -> Option<String> {
+    let host = authority.rsplit('@').next().unwrap_or_default().trim();
+    (!host.is_empty()).then(|| host.to_ascii_lowercase())
+}
+
+/// Names of parameters are kept as they are written; an encoded one may hide a separator and what follows it.
+const fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'_' | b'-' | b'.' | b'[' | b']' | b'$' | b':' | b'*' | b'~'
+        )
+}
+
+const fn is_plain_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b',' | b':')
+}
+
+fn find_encoded_question_mark(path: &str) -> Option<usize> {
+    path.find("%3F").or_else(|| path.find("%3f"))
+}
+
+fn is_secret_parameter(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name == "sid" || name.contains("sess") || SECRET_WORDS.iter().any(|word| name.contains(word))
+}
+
+/// `Negotiate` and `NTLM` carry tokens in their challenges too.
+fn is_challenge_with_secret(name: &str, value: &str) -> bool {
+    let scheme = value.split(' ').next().unwrap_or_default();
+    matches!(name, "www-authenticate" | "proxy-authenticate")
+        && (scheme.eq_ignore_ascii_case("negotiate") || scheme.eq_ignore_ascii_case("ntlm"))
+}
+
+fn keep_scheme(value: &str) -> String {
+    match value.split_once(' ') {
+        Some((scheme, _))
+            if SCHEMES
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(scheme)) =>
+        {
+            format!("{scheme} {MARKER}")
+        }
+        _ => MARKER.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn header(name: &str, value: &str) -> String {
+        Redaction::default().header(name, value).into_owned()
+    }
+
+    fn query(query: &str) -> String {
+        Redaction::default().query(query)
+    }
+
+    #[test]
+    fn secret_headers_lose_their_value_and_keep_a_known_scheme() {
+        for (name, value, expected) in [
+            ("authorization", "Basic dTpw", "Basic [redacted]"),
+            ("authorization", "bearer ey.J.x", "bearer [redacted]"),
+            ("authorization", "hunter2 and more", "[redacted]"),
+            ("authorization", "Bearer", "[redacted]"),
+            (
+                "proxy-authorization",
+                "Digest username=\"u\"",
+                "Digest [redacted]",
+            ),
+            ("cookie", "sid=1; b=2", "[redacted]"),
+            ("set-cookie", "sid=1; Path=/", "[redacted]"),
+            ("x-api-key", "k", "[redacted]"),
+            ("x-auth-token", "k", "[redacted]"),
+            ("x-amz-security-token", "k", "[redacted]"),
+            ("x-my-secret-thing", "k", "[redacted]"),
+            ("x-db-password", "k", "[redacted]"),
+            ("www-authenticate", "NTLM TlRM", "NTLM [redacted]"),
+        ] {
+            assert_eq!(header(name, value), expected, "{name}: {value}");
+        }
+    }
+
+    #[test]
+    fn harmless_headers_stay_as_they_are() {
+        for (name, value) in [
+            ("accept", "text/html;q=0.9, */*"),
+            (
+                "sec-ch-ua",
+                "\"Not?A_Brand\";v=\"8\", \"Chromium\";v=\"108\"",
+            ),
+            ("sec-ch-ua-mobile", "?0"),
+            ("www-authenticate", "Basic realm=\"a b\""),
+            ("etag", "\"abc\""),
+            ("host", "example.org:8080"),
+            ("content-type", "text/html; charset=utf-8"),
+            ("location", "https://example.org/a/b"),
+        ] {
+            assert_eq!(header(name, value), value, "{name}");
+        }
+    }
+
+    #[test]
+    fn query_values_are_replaced_and_names_kept() {
+        assert_eq!(query("a=1&b=2"), "a=[redacted]&b=[redacted]");
+        assert_eq!(query("a=1;b=2"), "a=[redacted];b=[redacted]");
+        assert_eq!(query("a=1&&b=2=3&"), "a=[redacted]&&b=[redacted]&");
+        assert_eq!(query("q=word"), "q=[redacted]");
+        assert_eq!(
+            query("page=2&limit=10&sort=-name"),
+            "page=2&limit=10&sort=-name"
+        );
+    }
+
+    #[test]
+    fn what_has_no_name_does_not_leak_as_a_name() {
+        assert_eq!(query("s3cret"), "[redacted]");
+        assert_eq!(query("czNjcmV0="), "[redacted]");
+        assert_eq!(query("czNjcmV0PT=="), "[redacted]");
+        assert_eq!(query("a%3Ds3cret=1"), "[redacted]=[redacted]");
+        assert_eq!(query("page=1%26token%3Ds3cret"), "page=[redacted]");
+        assert_eq!(query("p%61ge=1"), "[redacted]=[redacted]");
+    }
+
+    #[test]
+    fn addresses_in_headers_lose_userinfo_query_values_and_fragment() {
+        for (name, value, expected) in [
+            (
+                "referer",
+                "https://u:p@h.org/a?b=c#d",
+                "https://[redacted]@h.org/a?b=[redacted]#[redacted]",
+            ),
+            ("location", "/cb?code=abc,def ghi", "/cb?code=[redacted]"),
+            ("location", "cb?code=abc", "cb?code=[redacted]"),
+            ("location", "//u:p@h/x", "//[redacted]@h/x"),
+            ("origin", "https://u@h.org", "https://[redacted]@h.org"),
+            (
+                "link",
+                "<https://h/?a=b>; rel=\"next\", </c?d=e>",
+                "<https://h/?a=[redacted]>; rel=\"next\", </c?d=[redacted]>",
+            ),
+            (
+                "refresh",
+                "5; url=https://h/?a=b",
+                "5; url=https://h/?a=[redacted]",
+            ),
+            ("refresh", "5;url=/x?a=b", "5;url=/x?a=[redacted]"),
+            ("host", "u:p@h.org", "[redacted]@h.org"),
+        ] {
+            assert_eq!(header(name, value), expected, "{name}: {value}");
+        }
+    }
+
+    #[test]
+    fn matrix_parameters_are_path_and_sessions_in_them_are_secret() {
+        let redaction = Redaction::default();
+        assert_eq!(redaction.path("/a;b=1/c"), "/a;b=1/c");
+        assert_eq!(
+            redaction.path("/a;jsessionid=1A/c;x=y"),
+            "/a;jsessionid=[redacted]/c;x=y"
+        );
+        assert_eq!(redaction.path("/a%3Ftoken=x"), "/a%3F[redacted]");
+    }
+
+    #[test]
+    fn redaction_can_be_widened_narrowed_and_turned_off() {
+        let redaction = Redaction::default()
+            .with_allowed_parameters(["Q"])
+            .with_secret_headers(["X-Inner"]);
+        assert_eq!(redaction.query("q=word&page=1"), "q=word&page=[redacted]");
+        assert_eq!(redaction.header("x-inner", "a"), MARKER);
+        assert_eq!(Redaction::off().query("a=1"), "a=1");
+        assert_eq!(Redaction::off().header("cookie", "a=1"), "a=1");
+    }
+
+    #[test]
+    fn the_host_has_no_userinfo() {
+        assert_eq!(
+            host_of("U:p@Example.ORG:80").as_deref(),
+            Some("example.org:80")
+        );
+        assert_eq!(host_of(" "), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_value_in_a_query_never_survives(
+            name in "[a-z]{1,5}",
+            before in "[a-z=&;%0-9]{0,12}",
+            separator in "[&;]",
+            after in "([&;][a-z=&;%0-9]{0,12})?",
+        ) {
+            let redacted = query(&format!("{before}{separator}x{name}=S3CRET{after}"));
+            prop_assert!(!redacted.contains("S3CRET"), "{redacted}");
+            let redacted = query(&format!("{before}{separator}S3CRET{after}"));
+            prop_assert!(!redacted.contains("S3CRET"), "{redacted}");
+        }
+
+        #[test]
+        fn userinfo_never_survives_in_an_address(
+            user in "[a-z%0-9:@]{0,8}",
+            rest in "[a-z./?#=&:;]{0,20}",
+        ) {
+            for name in ["referer", "location", "origin"] {
+                let redacted = header(name, &format!("http://{user}S3CRET@h.org/{rest}"));
+                prop_assert!(!redacted.contains("S3CRET"), "{redacted}");
+            }
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(name in "\\PC{0,12}", value in "\\PC{0,60}") {
+            let redaction = Redaction::default();
+            let _ = redaction.header(&name, &value);
+            let _ = redaction.header("location", &value);
+            let _ = redaction.header("link", &value);
+            let _ = redaction.query(&value);
+            let _ = redaction.path(&value);
+        }
+    }
+}
