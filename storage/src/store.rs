@@ -122,7 +122,11 @@ impl Store {
         budget: Budget,
         writer: Option<Writer>,
     ) -> Result<Arc<Self>, StoreError> {
-        let object_store = LocalFileSystem::new_with_prefix(dir).map_err(StoreError::object(
+        // As the file system writes it, so that a later change of the working directory changes nothing.
+        let root = dir
+            .canonicalize()
+            .map_err(StoreError::io("open the data directory", dir))?;
+        let object_store = LocalFileSystem::new_with_prefix(&root).map_err(StoreError::object(
             "open the data directory",
             &Path::default(),
         ))?;
@@ -131,7 +135,7 @@ impl Store {
             footers: FooterCache::new(footer_bytes),
         });
         let core = Core {
-            root: dir.to_path_buf(),
+            root,
             tables: TableId::ALL
                 .iter()
                 .map(|&table| Table::new(table, Arc::default(), 0))

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, BinaryBuilder, BooleanBuilder, Int64Builder, ListBuilder, MapBuilder, MapFieldNames,
-    StringBuilder, StringDictionaryBuilder, StructBuilder, TimestampMicrosecondBuilder,
-    UInt16Builder,
+    StringBuilder, StructBuilder, TimestampMicrosecondBuilder, UInt16Builder,
 };
-use arrow::datatypes::{DataType, Field, Fields, Int32Type, TimeUnit};
+use arrow::datatypes::{DataType, Field, Fields, TimeUnit};
+
+use super::dictionary::Dictionary;
 
 /// One column under construction.
 ///
@@ -49,7 +50,11 @@ pub struct UInt16(UInt16Builder);
 pub struct Bool(BooleanBuilder);
 
 /// A lower-case word out of a small fixed set, dictionary encoded.
-pub struct Word(Dictionary);
+pub struct Word {
+    dictionary: Dictionary,
+    /// The word of the row before with its key: very often the same.
+    last: Option<(&'static str, i32)>,
+}
 
 /// Text that repeats from row to row (host, process, name), dictionary encoded.
 pub struct Text(Dictionary);
@@ -89,51 +94,7 @@ pub struct DnsAnswer {
 }
 
 /// Bytes of a value in a list or a text column beside its text: its offset.
-const OFFSET_BYTES: usize = 4;
-/// Bytes of a dictionary key.
-const KEY_BYTES: usize = 4;
-
-fn dictionary_type() -> DataType {
-    DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
-}
-
-/// A dictionary builder that knows when a value is new.
-struct Dictionary {
-    builder: StringDictionaryBuilder<Int32Type>,
-    values: i32,
-}
-
-impl Dictionary {
-    fn new() -> Self {
-        Self {
-            builder: StringDictionaryBuilder::new(),
-            values: 0,
-        }
-    }
-
-    /// Adds a value; returns the bytes added (the text counts only when it is new).
-    fn append(&mut self, text: Option<&str>) -> usize {
-        let Some(text) = text else {
-            self.builder.append_null();
-            return KEY_BYTES;
-        };
-        // Keys are handed out in order, and a batch is sealed long before it has 2^31 rows.
-        if self.builder.append(text).is_ok_and(|key| key < self.values) {
-            return KEY_BYTES;
-        }
-        self.values += 1;
-        KEY_BYTES + OFFSET_BYTES + text.len()
-    }
-
-    fn finish(&mut self) -> ArrayRef {
-        self.values = 0;
-        Arc::new(self.builder.finish())
-    }
-
-    fn snapshot(&self) -> ArrayRef {
-        Arc::new(self.builder.finish_cloned())
-    }
-}
+pub(crate) const OFFSET_BYTES: usize = 4;
 
 macro_rules! finish_and_snapshot {
     ($field:tt) => {
@@ -225,26 +186,40 @@ impl Column for Bool {
 impl Column for Word {
     type Value = Option<&'static str>;
     fn data_type() -> DataType {
-        dictionary_type()
+        Dictionary::data_type()
     }
     fn new() -> Self {
-        Self(Dictionary::new())
+        Self {
+            dictionary: Dictionary::new(),
+            last: None,
+        }
     }
     fn append(&mut self, value: &Self::Value) -> usize {
-        self.0.append(*value)
+        let Some(word) = *value else {
+            return self.dictionary.append(None);
+        };
+        if let Some((last, key)) = self.last
+            && std::ptr::eq(last, word)
+        {
+            return self.dictionary.append_key(Some(key));
+        }
+        let (key, bytes) = self.dictionary.key(Some(word));
+        self.last = key.map(|key| (word, key));
+        bytes + self.dictionary.append_key(key)
     }
     fn finish(&mut self) -> ArrayRef {
-        self.0.finish()
+        self.last = None;
+        self.dictionary.finish()
     }
     fn snapshot(&self) -> ArrayRef {
-        self.0.snapshot()
+        self.dictionary.snapshot()
     }
 }
 
 impl Column for Text {
     type Value = Option<Arc<str>>;
     fn data_type() -> DataType {
-        dictionary_type()
+        Dictionary::data_type()
     }
     fn new() -> Self {
         Self(Dictionary::new())
@@ -278,7 +253,7 @@ impl Column for UniqueText {
 impl Column for Ip {
     type Value = Option<IpAddr>;
     fn data_type() -> DataType {
-        dictionary_type()
+        Dictionary::data_type()
     }
     fn new() -> Self {
         Self {

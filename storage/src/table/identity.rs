@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::ArrayRef;
 
 use super::column::{Column as _, Int64, Text};
+use super::dictionary::Dictionary;
 use super::{ColumnDef, ColumnGroup};
 
 /// The process that a row is about, as far as it is known.
@@ -56,9 +57,46 @@ const NODE: ColumnDef = ColumnDef::of::<Text>(
 
 /// Builder of the columns of [`Identity`].
 pub struct IdentityColumns {
-    node: Text,
+    node: NodeColumns,
     pid: Int64,
-    texts: [Text; 8],
+    texts: [Dictionary; 8],
+    /// The process of the row before with the keys of its texts. Holding it keeps its address from being reused.
+    last: Option<(Arc<Process>, [Option<i32>; 8])>,
+}
+
+impl IdentityColumns {
+    /// The keys of a process's texts, and the bytes added by those that are new.
+    fn keys(&mut self, process: &Process) -> ([Option<i32>; 8], usize) {
+        let Process {
+            pid: _,
+            name,
+            exe,
+            cgroup,
+            container_id,
+            pod,
+            namespace,
+            workload,
+            service,
+        } = process;
+        let texts = [
+            name,
+            exe,
+            cgroup,
+            container_id,
+            pod,
+            namespace,
+            workload,
+            service,
+        ];
+        let mut keys = [None; 8];
+        let mut bytes = 0;
+        for ((key, column), text) in keys.iter_mut().zip(&mut self.texts).zip(texts) {
+            let (found, added) = column.key(text.as_deref());
+            *key = found;
+            bytes += added;
+        }
+        (keys, bytes)
+    }
 }
 
 impl ColumnGroup for IdentityColumns {
@@ -101,56 +139,47 @@ impl ColumnGroup for IdentityColumns {
 
     fn new() -> Self {
         Self {
-            node: Text::new(),
+            node: NodeColumns::new(),
             pid: Int64::new(),
-            texts: std::array::from_fn(|_| Text::new()),
+            texts: std::array::from_fn(|_| Dictionary::new()),
+            last: None,
         }
     }
 
     fn append(&mut self, value: &Identity) -> usize {
         let Identity { node, process } = value;
-        let mut bytes = self.node.append(&Some(Arc::clone(node)));
-        let unknown = Process::default();
-        let Process {
-            pid: _,
-            name,
-            exe,
-            cgroup,
-            container_id,
-            pod,
-            namespace,
-            workload,
-            service,
-        } = process.as_deref().unwrap_or(&unknown);
+        let mut bytes = self.node.append_node(node);
         bytes += self
             .pid
             .append(&process.as_ref().map(|process| process.pid));
-        let texts = [
-            name,
-            exe,
-            cgroup,
-            container_id,
-            pod,
-            namespace,
-            workload,
-            service,
-        ];
-        for (column, text) in self.texts.iter_mut().zip(texts) {
-            bytes += column.append(text);
+        let keys = match (process, &self.last) {
+            (None, _) => [None; 8],
+            (Some(process), Some((last, keys))) if Arc::ptr_eq(process, last) => *keys,
+            (Some(process), _) => {
+                let (keys, added) = self.keys(process);
+                self.last = Some((Arc::clone(process), keys));
+                bytes += added;
+                keys
+            }
+        };
+        for (column, key) in self.texts.iter_mut().zip(keys) {
+            bytes += column.append_key(key);
         }
         bytes
     }
 
     fn finish(&mut self) -> Vec<ArrayRef> {
-        let mut arrays = vec![self.node.finish(), self.pid.finish()];
-        arrays.extend(self.texts.iter_mut().map(Text::finish));
+        self.last = None;
+        let mut arrays = self.node.finish();
+        arrays.push(self.pid.finish());
+        arrays.extend(self.texts.iter_mut().map(Dictionary::finish));
         arrays
     }
 
     fn snapshot(&self, wanted: &[bool]) -> Vec<Option<ArrayRef>> {
         let is_wanted = |index: usize| wanted.get(index).copied().unwrap_or(false);
         let mut arrays = vec![
-            is_wanted(0).then(|| self.node.snapshot()),
+            is_wanted(0).then(|| self.node.names.snapshot()),
             is_wanted(1).then(|| self.pid.snapshot()),
         ];
         arrays.extend(
@@ -165,7 +194,22 @@ impl ColumnGroup for IdentityColumns {
 
 /// Builder of the column of [`NodeIdentity`].
 pub struct NodeColumns {
-    node: Text,
+    names: Dictionary,
+    /// The node of the row before with its key: nearly always the same.
+    last: Option<(Arc<str>, Option<i32>)>,
+}
+
+impl NodeColumns {
+    fn append_node(&mut self, node: &Arc<str>) -> usize {
+        if let Some((last, key)) = &self.last
+            && Arc::ptr_eq(node, last)
+        {
+            return self.names.append_key(*key);
+        }
+        let (key, bytes) = self.names.key(Some(node));
+        self.last = Some((Arc::clone(node), key));
+        bytes + self.names.append_key(key)
+    }
 }
 
 impl ColumnGroup for NodeColumns {
@@ -176,24 +220,23 @@ impl ColumnGroup for NodeColumns {
     }
 
     fn new() -> Self {
-        Self { node: Text::new() }
+        Self {
+            names: Dictionary::new(),
+            last: None,
+        }
     }
 
     fn append(&mut self, value: &NodeIdentity) -> usize {
-        self.node.append(&Some(Arc::clone(&value.node)))
+        self.append_node(&value.node)
     }
 
     fn finish(&mut self) -> Vec<ArrayRef> {
-        vec![self.node.finish()]
+        self.last = None;
+        vec![self.names.finish()]
     }
 
     fn snapshot(&self, wanted: &[bool]) -> Vec<Option<ArrayRef>> {
-        vec![
-            wanted
-                .first()
-                .copied()
-                .unwrap_or(false)
-                .then(|| self.node.snapshot()),
-        ]
+        let is_wanted = wanted.first().copied().unwrap_or(false);
+        vec![is_wanted.then(|| self.names.snapshot())]
     }
 }

@@ -7,6 +7,7 @@
 //! ```
 
 pub mod column;
+mod dictionary;
 mod identity;
 
 use std::sync::Arc;

@@ -1,0 +1,140 @@
+//! The builder of dictionary-encoded text.
+
+use std::hash::BuildHasher as _;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, DictionaryArray, Int32Builder, StringBuilder};
+use arrow::datatypes::{DataType, Int32Type};
+use hashbrown::hash_table::Entry;
+use hashbrown::{DefaultHashBuilder, HashTable};
+
+use super::column::OFFSET_BYTES;
+
+/// Bytes of a dictionary key.
+const KEY_BYTES: usize = 4;
+
+/// Builds a dictionary of text.
+///
+/// Beyond what Arrow's builder does it hands out the keys of values, so that a caller who knows that a value is the
+/// same as before (a process, a word) need not look it up again. The hash is seeded: values come from the network.
+pub(crate) struct Dictionary {
+    keys: Int32Builder,
+    values: StringBuilder,
+    /// Keys by the hash of their value.
+    known: HashTable<i32>,
+    hasher: DefaultHashBuilder,
+}
+
+impl Dictionary {
+    pub(crate) fn new() -> Self {
+        Self {
+            keys: Int32Builder::new(),
+            values: StringBuilder::new(),
+            known: HashTable::new(),
+            hasher: DefaultHashBuilder::default(),
+        }
+    }
+
+    pub(crate) fn data_type() -> DataType {
+        DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
+    }
+
+    /// Adds a value; returns the bytes added (the text counts only when it is new).
+    pub(crate) fn append(&mut self, text: Option<&str>) -> usize {
+        let (key, bytes) = self.key(text);
+        bytes + self.append_key(key)
+    }
+
+    /// The key of a value, and the bytes added if it is new. Valid until [`Self::finish`].
+    pub(crate) fn key(&mut self, text: Option<&str>) -> (Option<i32>, usize) {
+        let Some(text) = text else {
+            return (None, 0);
+        };
+        let Self {
+            values,
+            known,
+            hasher,
+            ..
+        } = self;
+        let hash = hasher.hash_one(text.as_bytes());
+        let entry = known.entry(
+            hash,
+            |&key| value(values, key) == text.as_bytes(),
+            |&key| hasher.hash_one(value(values, key)),
+        );
+        match entry {
+            Entry::Occupied(known) => (Some(*known.get()), 0),
+            Entry::Vacant(new) => {
+                // A batch is sealed long before it has 2^31 rows.
+                let key = values.offsets_slice().len() as i32 - 1;
+                new.insert(key);
+                values.append_value(text);
+                (Some(key), OFFSET_BYTES + text.len())
+            }
+        }
+    }
+
+    /// Adds a value by the key that [`Self::key`] gave; returns the bytes added.
+    pub(crate) fn append_key(&mut self, key: Option<i32>) -> usize {
+        self.keys.append_option(key);
+        KEY_BYTES
+    }
+
+    pub(crate) fn finish(&mut self) -> ArrayRef {
+        self.known.clear();
+        array(self.keys.finish(), self.values.finish())
+    }
+
+    pub(crate) fn snapshot(&self) -> ArrayRef {
+        array(self.keys.finish_cloned(), self.values.finish_cloned())
+    }
+}
+
+fn array(keys: arrow::array::Int32Array, values: arrow::array::StringArray) -> ArrayRef {
+    let array = DictionaryArray::<Int32Type>::try_new(keys, Arc::new(values));
+    Arc::new(array.expect("keys are only handed out for values that are there"))
+}
+
+fn value(values: &StringBuilder, key: i32) -> &[u8] {
+    let key = key as usize;
+    let offset = |place: usize| values.offsets_slice()[place] as usize;
+    &values.values_slice()[offset(key)..offset(key + 1)]
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{AsArray as _, StringArray};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn texts(array: &ArrayRef) -> Vec<Option<String>> {
+        let dictionary = array.as_dictionary::<Int32Type>();
+        dictionary
+            .downcast_dict::<StringArray>()
+            .into_iter()
+            .flatten()
+            .map(|text| text.map(str::to_owned))
+            .collect()
+    }
+
+    proptest! {
+        #[test]
+        fn values_come_back_and_stand_once_in_the_dictionary(
+            batches in prop::collection::vec(prop::collection::vec(prop::option::of("[ab]{0,2}"), 0..40), 1..4)
+        ) {
+            let mut dictionary = Dictionary::new();
+            for batch in batches {
+                for text in &batch {
+                    dictionary.append(text.as_deref());
+                }
+                let snapshot = dictionary.snapshot();
+                let finished = dictionary.finish();
+                prop_assert_eq!(texts(&snapshot), batch.clone());
+                prop_assert_eq!(texts(&finished), batch.clone());
+                let distinct: std::collections::HashSet<_> = batch.iter().flatten().collect();
+                prop_assert_eq!(finished.as_dictionary::<Int32Type>().values().len(), distinct.len());
+            }
+        }
+    }
+}

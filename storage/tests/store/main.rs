@@ -1,0 +1,7 @@
+//! The store through its public surface, on real files.
+#![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
+
+mod directory;
+mod exactly_once;
+mod faults;
+mod rows;
