@@ -1,0 +1,43 @@
+//! `weir serve`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::Outcome;
+use crate::config::{Config, Settings};
+use crate::service;
+
+const EXAMPLES: &str = "\
+Examples:
+  weir serve
+  weir serve --cgroup /sys/fs/cgroup/system.slice/nginx.service --data /var/lib/weir
+  weir serve --no-capture --data ./weir-data           answer queries about what is there
+  weir serve --config /etc/weir.toml
+
+The configuration file is TOML with the names of the options:
+  data = \"/var/lib/weir\"
+  memory = \"512MiB\"
+  cgroup = [\"/sys/fs/cgroup/system.slice\"]
+  flow-interval = \"10s\"
+
+SIGINT or SIGTERM ends it cleanly, with everything written out; a second one at once.";
+
+/// Captures traffic, keeps it and answers queries about it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Serve {
+    /// Configuration file; options on the command line win over it
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    #[command(flatten)]
+    settings: Settings,
+}
+
+impl Serve {
+    pub(super) fn run(self) -> Outcome {
+        let config = Config::resolve(self.settings, self.config.as_deref())?;
+        service::run(config)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

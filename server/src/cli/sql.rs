@@ -1,0 +1,220 @@
+//! `weir sql`
+
+mod offline;
+mod online;
+mod refusal;
+
+use std::error::Error;
+use std::io::{self, IsTerminal as _, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
+use clap::ValueEnum;
+
+use super::Outcome;
+use crate::formats::{Format, Table};
+use crate::http::ErrorBody;
+
+/// Rows of a table on a terminal unless told otherwise.
+const TABLE_ROWS: usize = 1_000;
+
+const EXAMPLES: &str = "\
+Examples:
+  weir sql 'SELECT route, count(*) AS n FROM http_events GROUP BY route ORDER BY n DESC'
+  weir sql --data ./weir-data 'SELECT qname, rcode FROM dns_events' --format csv > dns.csv
+  weir sql --format parquet 'SELECT * FROM flows' > flows.parquet
+  weir sql < report.sql
+
+Tables and columns: weir sql 'SHOW TABLES', or GET /api/v1/tables of a server.";
+
+/// Answers a query, from a running server or from a data directory.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Sql {
+    /// The query; without it or with - it is read from standard input
+    #[arg(value_name = "SQL")]
+    query: Option<String>,
+
+    /// Read this data directory itself, without a server
+    #[arg(long, value_name = "DIR", conflicts_with = "server")]
+    data: Option<PathBuf>,
+
+    /// Ask this server
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "WEIR_SERVER",
+        default_value = "http://127.0.0.1:7070"
+    )]
+    server: String,
+
+    /// Form of the answer
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    format: Output,
+
+    /// Most rows of the answer [default: 1000 for a table, else what the server allows]
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+
+    /// How long it may take, such as 30s or 2m
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    timeout: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// Aligned columns for people
+    Table,
+    /// One JSON object: columns, rows, stats
+    Json,
+    /// One JSON object a row
+    Ndjson,
+    /// Comma separated values with a header
+    Csv,
+    /// Arrow IPC stream
+    Arrow,
+    /// Parquet file
+    Parquet,
+}
+
+impl Output {
+    /// The streamed format; `None` for a table.
+    const fn streamed(self) -> Option<Format> {
+        match self {
+            Self::Table => None,
+            Self::Json => Some(Format::Json),
+            Self::Ndjson => Some(Format::Ndjson),
+            Self::Csv => Some(Format::Csv),
+            Self::Arrow => Some(Format::Arrow(None)),
+            Self::Parquet => Some(Format::Parquet),
+        }
+    }
+}
+
+/// What is asked, whoever answers.
+#[derive(Debug)]
+struct Question {
+    sql: String,
+    limit: Option<usize>,
+    timeout: Option<Duration>,
+}
+
+/// Why there is no answer, or only a part.
+#[derive(Debug, thiserror::Error)]
+enum SqlError {
+    /// The query was refused or failed.
+    #[error("{}", .0.message)]
+    Query(Box<ErrorBody>),
+    /// Standard output cannot be written.
+    #[error(transparent)]
+    Output(#[from] io::Error),
+    /// The rows have no form in the format asked for.
+    #[error("the result cannot be written in this format")]
+    Form(#[from] ArrowError),
+    /// Anything else on the way to the answer.
+    #[error(transparent)]
+    Other(Box<dyn Error>),
+}
+
+impl SqlError {
+    fn other(error: impl Error + 'static) -> Self {
+        Self::Other(Box::new(error))
+    }
+
+    /// Whether it only says that the reader of standard output has left.
+    fn is_closed_pipe(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+impl Sql {
+    pub(super) fn run(self) -> Outcome {
+        let sql = match self.query.as_deref() {
+            Some(sql) if sql != "-" => sql.to_owned(),
+            _ => io::read_to_string(io::stdin().lock())?,
+        };
+        let format = self.format.streamed();
+        if format.is_some_and(Format::is_binary) && io::stdout().is_terminal() {
+            return Err(
+                "this format is not for a terminal; send it to a file, as in `> result`".into(),
+            );
+        }
+        let mut question = Question {
+            sql,
+            limit: self.limit,
+            timeout: self.timeout,
+        };
+        let mut out = io::BufWriter::new(io::stdout().lock());
+        let answered = match format {
+            Some(format) => self.stream(&question, format, &mut out),
+            None => {
+                let shown = self.limit.unwrap_or(TABLE_ROWS);
+                // One more than is shown tells whether there are more.
+                question.limit = Some(shown.saturating_add(1));
+                self.table(&question, shown, &mut out)
+            }
+        };
+        match answered {
+            Ok(()) => Ok(ExitCode::SUCCESS),
+            Err(error) if error.is_closed_pipe() => Ok(ExitCode::SUCCESS),
+            Err(SqlError::Query(body)) => {
+                let text = refusal::render(&question.sql, &body);
+                // Standard error may be closed; the exit status still tells.
+                let _ = io::stderr().write_all(text.as_bytes());
+                Ok(ExitCode::FAILURE)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn stream(
+        &self,
+        question: &Question,
+        format: Format,
+        out: &mut dyn Write,
+    ) -> Result<(), SqlError> {
+        match &self.data {
+            Some(directory) => offline::stream(directory, question, format, out),
+            None => online::stream(&self.server, question, format, out),
+        }
+    }
+
+    fn table(
+        &self,
+        question: &Question,
+        shown: usize,
+        out: &mut dyn Write,
+    ) -> Result<(), SqlError> {
+        let mut table: Option<Table> = None;
+        let mut is_cut = false;
+        let mut take = |batch: &RecordBatch| {
+            let table = table.get_or_insert_with(|| Table::new(&batch.schema()));
+            let room = shown.saturating_sub(table.rows());
+            is_cut |= batch.num_rows() > room;
+            table.push(&batch.slice(0, batch.num_rows().min(room)))
+        };
+        match &self.data {
+            Some(directory) => offline::batches(directory, question, &mut take)?,
+            None => online::batches(&self.server, question, &mut take)?,
+        }
+        let Some(table) = table else {
+            return Ok(());
+        };
+        table.write(out)?;
+        let rows = table.rows();
+        let word = if rows == 1 { "row" } else { "rows" };
+        writeln!(out, "({rows} {word})")?;
+        out.flush()?;
+        if is_cut {
+            // Beside the table, not in it: whoever reads the output as text gets rows only.
+            let _ = writeln!(
+                io::stderr(),
+                "weir: only the first {rows} rows are shown; --limit N shows more, --format csv all"
+            );
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,120 @@
+//! Reads a data directory itself.
+
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+use futures::StreamExt as _;
+use tokio::runtime::{Builder, Runtime};
+use weir_query::{BatchStream, Engine, EngineOptions, QueryAnswer, QueryError, QueryRequest};
+use weir_storage::Store;
+
+use super::{Question, SqlError};
+use crate::formats::{Format, distinct_names, renamed};
+
+/// Nobody else waits for the directory, so a query may take its time unless told otherwise.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Writes the answer in this format.
+pub(super) fn stream(
+    directory: &Path,
+    question: &Question,
+    format: Format,
+    out: &mut dyn Write,
+) -> Result<(), SqlError> {
+    let mut answer = Answer::start(directory, question)?;
+    let mut encoder = format.encoder(&answer.schema)?;
+    loop {
+        match answer.next() {
+            Some(Ok(batch)) => out.write_all(&encoder.batch(&batch)?)?,
+            Some(Err(error)) => {
+                // What is out already is told to be incomplete where the format has a way.
+                if let SqlError::Query(body) = &error
+                    && let Ok(value) = serde_json::to_value(body)
+                    && let Some(bytes) = encoder.fail(&value)
+                {
+                    out.write_all(&bytes)?;
+                }
+                out.flush()?;
+                return Err(error);
+            }
+            None => break,
+        }
+    }
+    out.write_all(&encoder.finish(&answer.batches.summary())?)?;
+    out.flush()?;
+    Ok(())
+}
+
+/// Hands over the rows of the answer; first a batch without rows, for the columns.
+pub(super) fn batches(
+    directory: &Path,
+    question: &Question,
+    take: &mut dyn FnMut(&RecordBatch) -> Result<(), ArrowError>,
+) -> Result<(), SqlError> {
+    let mut answer = Answer::start(directory, question)?;
+    take(&RecordBatch::new_empty(SchemaRef::clone(&answer.schema)))?;
+    while let Some(batch) = answer.next() {
+        take(&batch?)?;
+    }
+    Ok(())
+}
+
+/// A running query over a directory.
+struct Answer {
+    schema: SchemaRef,
+    batches: BatchStream,
+    /// Runs the query; the answer ends with it.
+    _engine: Arc<Engine>,
+    runtime: Runtime,
+}
+
+impl Answer {
+    fn start(directory: &Path, question: &Question) -> Result<Self, SqlError> {
+        let Question {
+            sql,
+            limit,
+            timeout,
+        } = question;
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(SqlError::other)?;
+        let store = runtime
+            .block_on(Store::open_read_only(directory))
+            .map_err(SqlError::other)?;
+        let options = EngineOptions {
+            default_timeout: DEFAULT_TIMEOUT,
+            spill_dir: Some(std::env::temp_dir()),
+            ..EngineOptions::default()
+        };
+        let engine = Engine::new(store, options).map_err(refused)?;
+        let request = QueryRequest {
+            limit: *limit,
+            timeout: *timeout,
+            ..QueryRequest::new(sql)
+        };
+        let QueryAnswer { schema, batches } =
+            runtime.block_on(engine.query(request)).map_err(refused)?;
+        Ok(Self {
+            schema: distinct_names(&schema),
+            batches,
+            _engine: engine,
+            runtime,
+        })
+    }
+
+    fn next(&mut self) -> Option<Result<RecordBatch, SqlError>> {
+        let batch = self.runtime.block_on(self.batches.next())?;
+        let batch = batch.map_err(refused);
+        Some(batch.and_then(|batch| Ok(renamed(&batch, &self.schema)?)))
+    }
+}
+
+fn refused(error: QueryError) -> SqlError {
+    SqlError::Query(Box::new(error.into()))
+}

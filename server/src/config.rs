@@ -1,0 +1,249 @@
+//! The settings of `weir serve`: the same names on the command line and in the configuration file.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use serde::{Deserialize, Deserializer, de};
+
+/// Where data lies unless told otherwise.
+pub(crate) const DEFAULT_DATA: &str = "./weir-data";
+/// Where the server listens unless told otherwise: loopback only, since the API asks nobody who they are.
+pub(crate) const DEFAULT_LISTEN: &str = "127.0.0.1:7070";
+
+const DEFAULT_MEMORY: ByteSize = ByteSize::mib(256);
+const DEFAULT_FLOW_INTERVAL: Duration = Duration::from_secs(10);
+const DEFAULT_DNS_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The settings as written, on the command line or in the file; what is not written has its default.
+#[derive(Debug, Default, clap::Args, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Settings {
+    /// Directory of the data [default: ./weir-data]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+
+    /// Address of the HTTP API; port 0 takes a free one [default: 127.0.0.1:7070]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<String>,
+
+    /// Memory for the newest rows of all tables together [default: 256MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<ByteSize>,
+
+    /// Directory of a cgroup v2 to watch, with all below it; may be repeated [default: the whole machine]
+    #[arg(long, value_name = "PATH")]
+    pub cgroup: Vec<PathBuf>,
+
+    /// Answer queries only: load no eBPF program
+    #[arg(long)]
+    pub no_capture: bool,
+
+    /// Name of this machine in every row and file [default: its host name]
+    #[arg(long, value_name = "NAME")]
+    pub node: Option<String>,
+
+    /// How often an open connection gets a row in flows [default: 10s]
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[serde(deserialize_with = "duration")]
+    pub flow_interval: Option<Duration>,
+
+    /// How long a DNS query waits for its answer before its row says timeout [default: 5s]
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[serde(deserialize_with = "duration")]
+    pub dns_timeout: Option<Duration>,
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    humantime::parse_duration(&text)
+        .map(Some)
+        .map_err(|error| de::Error::custom(format!("{text:?} is no duration such as 10s: {error}")))
+}
+
+/// The settings in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Config {
+    /// Directory of the data.
+    pub data: PathBuf,
+    /// Address of the HTTP API.
+    pub listen: String,
+    /// Bytes for the newest rows of all tables together.
+    pub memory: usize,
+    /// The cgroups to watch; empty is the root of the hierarchy.
+    pub cgroups: Vec<PathBuf>,
+    /// Whether to capture.
+    pub capture: bool,
+    /// Name of this machine in every row and file.
+    pub node: Arc<str>,
+    /// How often an open connection gets a row in `flows`.
+    pub flow_interval: Duration,
+    /// How long a DNS query waits for its answer.
+    pub dns_timeout: Duration,
+}
+
+/// Settings that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration file {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not TOML, or has a key or value that is not known.
+    #[error("in the configuration file {}: {message}", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// What and where.
+        message: String,
+    },
+    /// A node without a name.
+    #[error("the node's name is empty; name it with --node")]
+    NoNode,
+    /// An interval of no length.
+    #[error("{0} must be longer than nothing; write for example 10s")]
+    Zero(&'static str),
+}
+
+impl Config {
+    /// The settings of the command line over those of the file, over the defaults.
+    pub(crate) fn resolve(flags: Settings, file: Option<&Path>) -> Result<Self, ConfigError> {
+        let file = file.map(read).transpose()?.unwrap_or_default();
+        let Settings {
+            data,
+            listen,
+            memory,
+            cgroup,
+            no_capture,
+            node,
+            flow_interval,
+            dns_timeout,
+        } = flags;
+        let cgroups = if cgroup.is_empty() {
+            file.cgroup
+        } else {
+            cgroup
+        };
+        let memory = memory.or(file.memory).unwrap_or(DEFAULT_MEMORY);
+        Ok(Self {
+            data: data.or(file.data).unwrap_or_else(|| DEFAULT_DATA.into()),
+            listen: listen
+                .or(file.listen)
+                .unwrap_or_else(|| DEFAULT_LISTEN.to_owned()),
+            memory: usize::try_from(memory.as_u64()).unwrap_or(usize::MAX),
+            cgroups,
+            capture: !(no_capture || file.no_capture),
+            node: node_name(node.or(file.node))?,
+            flow_interval: positive(
+                "flow-interval",
+                flow_interval.or(file.flow_interval),
+                DEFAULT_FLOW_INTERVAL,
+            )?,
+            dns_timeout: positive(
+                "dns-timeout",
+                dns_timeout.or(file.dns_timeout),
+                DEFAULT_DNS_TIMEOUT,
+            )?,
+        })
+    }
+}
+
+fn read(path: &Path) -> Result<Settings, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    toml::from_str(&text).map_err(|error| ConfigError::Parse {
+        path: path.to_owned(),
+        message: error.to_string().trim_end().to_owned(),
+    })
+}
+
+fn positive(
+    name: &'static str,
+    value: Option<Duration>,
+    default: Duration,
+) -> Result<Duration, ConfigError> {
+    match value {
+        Some(Duration::ZERO) => Err(ConfigError::Zero(name)),
+        value => Ok(value.unwrap_or(default)),
+    }
+}
+
+/// The name given, or else the host name.
+pub(crate) fn node_name(given: Option<String>) -> Result<Arc<str>, ConfigError> {
+    let name = given.unwrap_or_else(|| {
+        std::fs::read_to_string("/proc/sys/kernel/hostname")
+            .map_or_else(|_| "localhost".to_owned(), |name| name.trim().to_owned())
+    });
+    if name.is_empty() {
+        return Err(ConfigError::NoNode);
+    }
+    Ok(name.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file_with(text: &str) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        std::fs::write(file.path(), text).expect("it can be written");
+        file
+    }
+
+    #[test]
+    fn flags_win_over_the_file_and_the_file_over_defaults() {
+        let file = file_with(
+            "data = '/srv/weir'\nlisten = '127.0.0.1:1'\nmemory = '1MiB'\nno-capture = true\n\
+             cgroup = ['/a', '/b']\nflow-interval = '2s'\nnode = 'file'\n",
+        );
+        let flags = Settings {
+            node: Some("flag".to_owned()),
+            cgroup: vec!["/c".into()],
+            ..Settings::default()
+        };
+        let config = Config::resolve(flags, Some(file.path())).expect("valid settings");
+        assert_eq!(
+            config,
+            Config {
+                data: "/srv/weir".into(),
+                listen: "127.0.0.1:1".to_owned(),
+                memory: 1024 * 1024,
+                cgroups: vec!["/c".into()],
+                capture: false,
+                node: "flag".into(),
+                flow_interval: Duration::from_secs(2),
+                dns_timeout: DEFAULT_DNS_TIMEOUT,
+            }
+        );
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_by_name() {
+        let file = file_with("datta = '/srv/weir'\n");
+        let error = Config::resolve(Settings::default(), Some(file.path())).expect_err("unknown");
+        assert!(error.to_string().contains("`datta`"), "{error}");
+    }
+
+    #[test]
+    fn values_that_make_no_sense_are_refused() {
+        for text in [
+            "flow-interval = '0s'",
+            "dns-timeout = 'soon'",
+            "memory = 'much'",
+            "node = ''",
+        ] {
+            let file = file_with(text);
+            assert!(
+                Config::resolve(Settings::default(), Some(file.path())).is_err(),
+                "{text}"
+            );
+        }
+    }
+}

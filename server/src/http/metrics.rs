@@ -1,0 +1,149 @@
+//! `/metrics`: what weir counts about itself, in Prometheus' text format.
+
+mod collectors;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use prometheus_client::encoding::text;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+use weir_query::QueryErrorKind;
+use weir_storage::Store;
+
+use super::App;
+use super::error::ApiError;
+use crate::capture::CaptureState;
+use crate::sink::LossTotals;
+
+const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// A histogram for each outcome.
+type Durations = Family<[(&'static str, &'static str); 1], Histogram>;
+
+/// From 1 ms to about 65 s.
+fn duration_histogram() -> Histogram {
+    Histogram::new(exponential_buckets(0.001, 4.0, 9))
+}
+
+/// Everything that is counted.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    durations: Durations,
+    running: Gauge,
+}
+
+/// How a query ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum QueryOutcome {
+    /// All rows were sent.
+    Ok,
+    /// It was the caller's fault.
+    Refused,
+    /// It took too long.
+    Deadline,
+    /// It needed too much memory.
+    TooLarge,
+    /// It was weir's fault.
+    Failed,
+    /// The client left.
+    Cancelled,
+}
+
+/// A query under way. Unless told otherwise, it counts as cancelled when dropped.
+#[derive(Debug)]
+pub(super) struct Observation {
+    durations: Durations,
+    running: Gauge,
+    started: Instant,
+    outcome: QueryOutcome,
+}
+
+impl Metrics {
+    /// Counters that begin at zero, and views of those that the store and the capture keep.
+    pub fn new(store: &Arc<Store>, losses: &Arc<LossTotals>, capture: &CaptureState) -> Self {
+        let mut registry = Registry::with_prefix("weir");
+        let durations = Durations::new_with_constructor(duration_histogram as fn() -> Histogram);
+        registry.register_with_unit(
+            "query_duration",
+            "Time of a query to its last row sent, by outcome",
+            Unit::Seconds,
+            Family::clone(&durations),
+        );
+        let running = Gauge::default();
+        registry.register("queries_running", "Queries under way", running.clone());
+        collectors::register(&mut registry, store, losses, capture);
+        Self {
+            registry,
+            durations,
+            running,
+        }
+    }
+
+    /// Begins to watch a query.
+    pub(super) fn observe_query(&self) -> Observation {
+        self.running.inc();
+        Observation {
+            durations: Family::clone(&self.durations),
+            running: self.running.clone(),
+            started: Instant::now(),
+            outcome: QueryOutcome::Cancelled,
+        }
+    }
+}
+
+impl QueryOutcome {
+    pub(super) const fn of(kind: QueryErrorKind) -> Self {
+        match kind {
+            QueryErrorKind::Syntax
+            | QueryErrorKind::NotFound
+            | QueryErrorKind::Invalid
+            | QueryErrorKind::NotAllowed
+            | QueryErrorKind::Execution => Self::Refused,
+            QueryErrorKind::Deadline => Self::Deadline,
+            QueryErrorKind::TooLarge => Self::TooLarge,
+            QueryErrorKind::Internal => Self::Failed,
+        }
+    }
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Refused => "refused",
+            Self::Deadline => "deadline",
+            Self::TooLarge => "too_large",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl Observation {
+    /// How the query ended.
+    pub(super) fn end(&mut self, outcome: QueryOutcome) {
+        self.outcome = outcome;
+    }
+}
+
+impl Drop for Observation {
+    fn drop(&mut self) {
+        self.running.dec();
+        self.durations
+            .get_or_create(&[("outcome", self.outcome.word())])
+            .observe(self.started.elapsed().as_secs_f64());
+    }
+}
+
+/// `GET /metrics`
+pub(super) async fn metrics(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
+    let mut body = String::new();
+    text::encode(&mut body, &app.metrics.registry)
+        .map_err(|error| ApiError::internal(format!("the metrics cannot be written: {error}")))?;
+    Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], body).into_response())
+}

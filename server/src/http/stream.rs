@@ -1,0 +1,216 @@
+//! Streams an answer: batches become bytes one at a time, only as fast as the client reads.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use futures::StreamExt as _;
+use weir_query::{BatchStream, QueryAnswer, QueryRequest};
+
+use super::error::{ApiError, ErrorBody};
+use super::metrics::{Observation, QueryOutcome};
+use super::{App, Compressed};
+use crate::formats::{Encoder, Format, distinct_names, renamed};
+
+/// Rows that become text in one go; wide rows take kilobytes each.
+const TEXT_ROWS: usize = 1024;
+
+/// Starts the query and answers with a body that streams its rows.
+///
+/// Waits for the first rows, so that a query that fails at once fails with its proper status.
+pub(super) async fn respond(
+    app: &Arc<App>,
+    request: QueryRequest,
+    format: Format,
+) -> Result<Response, ApiError> {
+    let mut observation = app.metrics.observe_query();
+    let failed = |error: weir_query::QueryError, observation: &mut Observation| {
+        observation.end(QueryOutcome::of(error.kind));
+        ApiError::from(error)
+    };
+    let QueryAnswer {
+        schema,
+        mut batches,
+    } = match app.engine.query(request).await {
+        Ok(answer) => answer,
+        Err(error) => return Err(failed(error, &mut observation)),
+    };
+    let schema = distinct_names(&schema);
+    let encoder = match format.encoder(&schema) {
+        Ok(encoder) => encoder,
+        Err(error) => {
+            observation.end(QueryOutcome::Refused);
+            return Err(no_form(format, &error));
+        }
+    };
+    let first = match batches.next().await.transpose() {
+        Ok(first) => first,
+        Err(error) => return Err(failed(error, &mut observation)),
+    };
+    let mut pump = Pump {
+        format,
+        schema,
+        batches,
+        waiting: VecDeque::new(),
+        state: State::Rows(encoder),
+        observation,
+    };
+    match first {
+        Some(batch) => pump
+            .accept(&batch)
+            .map_err(|error| no_form(format, &error))?,
+        None => pump.state = pump.state.ending(),
+    }
+    let body = futures::stream::unfold(pump, |mut pump| async move {
+        let chunk = pump.next().await?;
+        Some((chunk, pump))
+    })
+    // Compression polls once more after the end.
+    .fuse();
+    let mut response = Response::new(Body::from_stream(body));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static(format.media_type()),
+    );
+    response
+        .headers_mut()
+        .insert(header::VARY, HeaderValue::from_static("accept"));
+    if format.is_compressed() {
+        response.extensions_mut().insert(Compressed);
+    }
+    Ok(response)
+}
+
+fn no_form(format: Format, error: &ArrowError) -> ApiError {
+    ApiError::new(
+        StatusCode::BAD_REQUEST,
+        "no_form",
+        format!("{} has no form for this result: {error}", format.name()),
+    )
+    .with_hint("cast the column to VARCHAR, or ask for another format")
+}
+
+/// An answer on its way to the client. Dropping it, as happens when the client hangs up, cancels the query.
+struct Pump {
+    format: Format,
+    schema: SchemaRef,
+    batches: BatchStream,
+    /// Pieces of the last batch that are not encoded yet.
+    waiting: VecDeque<RecordBatch>,
+    state: State,
+    observation: Observation,
+}
+
+enum State {
+    /// More rows may come.
+    Rows(Box<dyn Encoder>),
+    /// All rows are encoded; the end is not.
+    Ending(Box<dyn Encoder>),
+    /// Nothing more to send.
+    Done,
+}
+
+impl State {
+    fn ending(&mut self) -> Self {
+        match std::mem::replace(self, Self::Done) {
+            Self::Rows(encoder) | Self::Ending(encoder) => Self::Ending(encoder),
+            Self::Done => Self::Done,
+        }
+    }
+}
+
+impl Pump {
+    /// The next bytes for the client; an error breaks the connection, which is how formats without a way to say so
+    /// tell of a failure.
+    async fn next(&mut self) -> Option<io::Result<Bytes>> {
+        loop {
+            let bytes = match std::mem::replace(&mut self.state, State::Done) {
+                State::Rows(encoder) => self.rows(encoder).await,
+                State::Ending(encoder) => self.end(encoder).await,
+                State::Done => return None,
+            };
+            match bytes {
+                Ok(bytes) if bytes.is_empty() => {}
+                Ok(bytes) => return Some(Ok(bytes.into())),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+
+    async fn rows(&mut self, mut encoder: Box<dyn Encoder>) -> io::Result<Vec<u8>> {
+        let Some(piece) = self.waiting.pop_front() else {
+            match self.batches.next().await {
+                Some(Ok(batch)) => {
+                    self.accept(&batch).map_err(io::Error::other)?;
+                    self.state = State::Rows(encoder);
+                }
+                Some(Err(error)) => {
+                    self.observation.end(QueryOutcome::of(error.kind));
+                    return fail(&mut *encoder, error.into());
+                }
+                None => self.state = State::Ending(encoder),
+            }
+            return Ok(Vec::new());
+        };
+        let (mut encoder, bytes) =
+            off_the_reactor(encoder, move |encoder| encoder.batch(&piece)).await?;
+        match bytes {
+            Ok(bytes) => {
+                self.state = State::Rows(encoder);
+                Ok(bytes)
+            }
+            Err(error) => {
+                self.observation.end(QueryOutcome::Refused);
+                fail(&mut *encoder, no_form(self.format, &error).body)
+            }
+        }
+    }
+
+    async fn end(&mut self, encoder: Box<dyn Encoder>) -> io::Result<Vec<u8>> {
+        let summary = self.batches.summary();
+        let (_, bytes) = off_the_reactor(encoder, move |encoder| encoder.finish(&summary)).await?;
+        self.observation.end(QueryOutcome::Ok);
+        bytes.map_err(io::Error::other)
+    }
+
+    fn accept(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
+        let batch = renamed(batch, &self.schema)?;
+        let step = if self.format.is_binary() {
+            batch.num_rows().max(1)
+        } else {
+            TEXT_ROWS
+        };
+        for start in (0..batch.num_rows()).step_by(step) {
+            let rows = step.min(batch.num_rows() - start);
+            self.waiting.push_back(batch.slice(start, rows));
+        }
+        Ok(())
+    }
+}
+
+fn fail(encoder: &mut dyn Encoder, error: ErrorBody) -> io::Result<Vec<u8>> {
+    let message = error.message.clone();
+    let value = serde_json::to_value(error).map_err(io::Error::other)?;
+    encoder
+        .fail(&value)
+        .ok_or_else(|| io::Error::other(message))
+}
+
+/// Encodes on a thread that may be busy for a while, so that other clients are served meanwhile.
+async fn off_the_reactor<T: Send + 'static>(
+    mut encoder: Box<dyn Encoder>,
+    encode: impl FnOnce(&mut dyn Encoder) -> T + Send + 'static,
+) -> io::Result<(Box<dyn Encoder>, T)> {
+    tokio::task::spawn_blocking(move || {
+        let bytes = encode(&mut *encoder);
+        (encoder, bytes)
+    })
+    .await
+    .map_err(io::Error::other)
+}

@@ -1,0 +1,20 @@
+//! weir's server: the command line, the HTTP API and the service that joins capture, store and queries.
+//!
+//! Requests and commands come in; answers go out in the format that was asked for ([`formats`]). What is answered is
+//! the business of `weir-query`, what is kept that of `weir-storage`, what is captured that of `weir-ingest`: this
+//! crate only joins them, and never looks into a packet or a file itself.
+//!
+//! ```text
+//!   weir serve  -> service -> Capture -> Store <- Engine <- http
+//!   weir import ------------> import --> Store
+//!   weir sql    -> http of a server, or Engine over a Store opened for reading
+//! ```
+
+mod capture;
+pub mod cli;
+mod config;
+pub mod formats;
+pub mod http;
+mod instant;
+mod service;
+mod sink;

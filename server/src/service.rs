@@ -1,0 +1,263 @@
+//! `weir serve`: joins capture, store, engine and API, and takes them down again in order.
+//!
+//! ```text
+//!   start: listen -> open the store -> capture -> serve
+//!   stop:  capture (its last rows) -> ledger -> API -> everything in memory to files
+//! ```
+
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::Utc;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use weir_query::{Engine, EngineOptions, QueryError};
+use weir_storage::{SpillerHandle, Store, StoreError, StoreOptions};
+
+use crate::capture::{CannotCapture, CaptureState};
+use crate::config::Config;
+use crate::http::{App, Metrics, router};
+use crate::sink::{LossTotals, StoreSink};
+
+/// How often what the store lost is written into the ledger.
+const LEDGER_INTERVAL: Duration = Duration::from_secs(10);
+/// How long clients may take to read their answers once the server stops.
+const DRAIN: Duration = Duration::from_secs(3);
+/// Directory for what sorts and groups spill, within the data directory; emptied at each start.
+const SPILL_DIRECTORY: &str = ".spill";
+
+/// Why the service could not start, or not end as it should.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ServiceError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}; choose another with --listen")]
+    Listen {
+        /// The address.
+        address: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The threads cannot be started or the signals not be heard.
+    #[error("cannot {action}")]
+    Start {
+        /// What was tried.
+        action: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The query engine cannot be set up.
+    #[error(transparent)]
+    Engine(#[from] QueryError),
+    /// The capture cannot start.
+    #[error(transparent)]
+    Capture(#[from] CannotCapture),
+    /// Rows could not be written out at the end.
+    #[error("the newest rows could not be written to {directory} and are lost")]
+    Flush {
+        /// The data directory.
+        directory: String,
+        /// Why.
+        source: StoreError,
+    },
+}
+
+/// Runs until a signal ends it.
+pub(crate) fn run(config: Config) -> Result<(), ServiceError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("weir-server")
+        .enable_all()
+        .build()
+        .map_err(start_error("start the server's threads"))?
+        .block_on(serve(config))
+}
+
+fn start_error(action: &'static str) -> impl FnOnce(io::Error) -> ServiceError {
+    move |source| ServiceError::Start { action, source }
+}
+
+async fn serve(config: Config) -> Result<(), ServiceError> {
+    let mut signals = Signals::listen()?;
+    let listener =
+        TcpListener::bind(&config.listen)
+            .await
+            .map_err(|source| ServiceError::Listen {
+                address: config.listen.clone(),
+                source,
+            })?;
+    let service = Service::start(&config, listener).await?;
+    service.announce(&config);
+    signals.next().await;
+    tracing::info!("stopping; a second signal ends at once");
+    tokio::spawn(async move {
+        signals.next().await;
+        std::process::exit(130);
+    });
+    service.stop(&config).await
+}
+
+/// Everything that runs.
+struct Service {
+    url: String,
+    store: Arc<Store>,
+    spiller: SpillerHandle,
+    losses: Arc<LossTotals>,
+    capture: CaptureState,
+    ledger: JoinHandle<()>,
+    api: JoinHandle<io::Result<()>>,
+    stop_api: oneshot::Sender<()>,
+}
+
+impl Service {
+    async fn start(config: &Config, listener: TcpListener) -> Result<Self, ServiceError> {
+        let address = listener
+            .local_addr()
+            .map_err(start_error("read the address of the listening socket"))?;
+        if !address.ip().is_loopback() {
+            tracing::warn!(%address, "anyone who reaches this address can read everything captured");
+        }
+        let mut options = StoreOptions::new(&config.data, Arc::clone(&config.node));
+        options.memory_bytes = config.memory;
+        let store = Store::open(options).await?;
+        let engine = Engine::new(
+            Arc::clone(&store),
+            EngineOptions {
+                spill_dir: spill_directory(&config.data),
+                ..EngineOptions::default()
+            },
+        )?;
+        let losses = Arc::new(LossTotals::default());
+        let capture = if config.capture {
+            CaptureState::start(config, StoreSink::new(&store, &losses))?
+        } else {
+            CaptureState::Off
+        };
+        let app = App {
+            node: Arc::clone(&config.node),
+            engine,
+            metrics: Metrics::new(&store, &losses, &capture),
+            store: Arc::clone(&store),
+            capture: capture.clone(),
+            losses: Arc::clone(&losses),
+            started: Instant::now(),
+            started_at: Utc::now(),
+        };
+        let (stop_api, stopped) = oneshot::channel();
+        let api = axum::serve(listener, router(Arc::new(app))).with_graceful_shutdown(async {
+            // An error means that the sender is gone, which is a stop too.
+            let _ = stopped.await;
+        });
+        let ledger = StoreSink::new(&store, &losses);
+        Ok(Self {
+            url: format!("http://{address}"),
+            spiller: store.start_spiller(),
+            store,
+            losses,
+            capture,
+            ledger: tokio::spawn(keep_ledger(ledger, Arc::clone(&config.node))),
+            api: tokio::spawn(api.into_future()),
+            stop_api,
+        })
+    }
+
+    /// Says on standard output that the service is ready, and where.
+    fn announce(&self, config: &Config) {
+        let watching = match &self.capture {
+            CaptureState::On(_) => CaptureState::describe(&config.cgroups),
+            CaptureState::Off => "answering queries only".to_owned(),
+        };
+        // Standard output may be closed, and the service is of use all the same.
+        let _ = writeln!(
+            io::stdout(),
+            "weir is ready: {}, {watching}, data in {}",
+            self.url,
+            config.data.display()
+        );
+    }
+
+    async fn stop(self, config: &Config) -> Result<(), ServiceError> {
+        let Self {
+            url: _,
+            store,
+            spiller,
+            losses,
+            capture,
+            ledger,
+            mut api,
+            stop_api,
+        } = self;
+        // Its last rows come while it stops, so this is first; it waits for its thread.
+        match tokio::task::spawn_blocking(move || capture.stop()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the capture did not end cleanly"),
+            Err(error) => tracing::error!(%error, "the capture did not end cleanly"),
+        }
+        ledger.abort();
+        StoreSink::new(&store, &losses)
+            .record_store_losses(&config.node, Utc::now().timestamp_micros());
+        // The API may have ended by itself; there is nobody to tell then.
+        let _ = stop_api.send(());
+        if tokio::time::timeout(DRAIN, &mut api).await.is_err() {
+            api.abort();
+        }
+        spiller.stop().await;
+        store.flush().await.map_err(|source| ServiceError::Flush {
+            directory: config.data.display().to_string(),
+            source,
+        })
+    }
+}
+
+async fn keep_ledger(mut sink: StoreSink, node: Arc<str>) {
+    let mut ticks = tokio::time::interval(LEDGER_INTERVAL);
+    loop {
+        ticks.tick().await;
+        sink.record_store_losses(&node, Utc::now().timestamp_micros());
+    }
+}
+
+/// An empty directory to spill to, or none where it cannot be made: large sorts then fail and say so.
+fn spill_directory(data: &Path) -> Option<std::path::PathBuf> {
+    let directory = data.join(SPILL_DIRECTORY);
+    let cleared = match std::fs::remove_dir_all(&directory) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => std::fs::create_dir(&directory),
+    };
+    match cleared {
+        Ok(()) => Some(directory),
+        Err(error) => {
+            tracing::warn!(%error, directory = %directory.display(), "queries cannot spill to disk");
+            None
+        }
+    }
+}
+
+/// The signals that end the service.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, ServiceError> {
+        let listen = |kind| signal(kind).map_err(start_error("listen for signals"));
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
