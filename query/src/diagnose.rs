@@ -42,7 +42,12 @@ impl Diagnosis<'_> {
         let diagnosed = match root(error) {
             DataFusionError::SchemaError(error, _) => self.schema(error),
             DataFusionError::Plan(text) => self.plan(text),
-            DataFusionError::NotImplemented(text) => self.described(QueryErrorKind::Invalid, text),
+            DataFusionError::NotImplemented(text) if text.contains("support") => {
+                self.described(QueryErrorKind::Invalid, text)
+            }
+            DataFusionError::NotImplemented(text) => {
+                self.described(QueryErrorKind::Invalid, &format!("not supported: {text}"))
+            }
             DataFusionError::SQL(error, _) => {
                 self.described(QueryErrorKind::Syntax, &error.to_string())
             }
@@ -127,7 +132,8 @@ impl Diagnosis<'_> {
     fn plan(&self, text: &str) -> QueryError {
         if let Some(name) = between(text, "table '", "' not found") {
             let name = name.strip_prefix("weir.public.").unwrap_or(name);
-            let near = nearest(name, self.tables.iter().copied());
+            let last_part = name.rsplit('.').next().unwrap_or(name);
+            let near = nearest(last_part, self.tables.iter().copied());
             return QueryError::new(
                 QueryErrorKind::NotFound,
                 format!("there is no table `{name}`"),
@@ -156,6 +162,13 @@ impl Diagnosis<'_> {
             let Some(name) = between(text, before, after) else {
                 continue;
             };
+            if self.functions.iter().any(|function| function == name) {
+                return QueryError::new(
+                    QueryErrorKind::Invalid,
+                    format!("`{name}` is a window function and needs OVER (...)"),
+                )
+                .at(self.place_of(name));
+            }
             let near = nearest(name, self.functions.iter().map(String::as_str));
             return QueryError::new(
                 QueryErrorKind::NotFound,
@@ -170,24 +183,34 @@ impl Diagnosis<'_> {
         self.described(QueryErrorKind::Invalid, text)
     }
 
-    /// A message in plain words, at the place of the first name it speaks of.
+    /// A message in plain words, at the place of the first name, value or keyword it speaks of that stands in the
+    /// statement once.
     fn described(&self, kind: QueryErrorKind, text: &str) -> QueryError {
         let message = in_plain_words(text);
-        let at = quoted(&message).find_map(|name| self.place_of(name));
+        let at = quoted(&message)
+            .chain(keywords(&message))
+            .filter(|name| self.places_of(name).count() == 1)
+            .find_map(|name| self.place_of(name));
         QueryError::new(kind, message).at(at)
     }
 
-    /// Where a name stands in the statement: itself, or else its last part.
+    /// Where a name stands in the statement first: itself, or else its last part.
     fn place_of(&self, name: &str) -> Option<Position> {
         let last_part = name.rsplit('.').next().unwrap_or(name);
-        [name, last_part].into_iter().find_map(|name| {
-            let token = self.tokens.iter().find(|token| match &token.token {
+        let itself = self.places_of(name).next();
+        itself.or_else(|| self.places_of(last_part).next())
+    }
+
+    /// Where a name, a text or a number stands in the statement.
+    fn places_of(&self, name: &str) -> impl Iterator<Item = Position> {
+        self.tokens
+            .iter()
+            .filter(move |token| match &token.token {
                 Token::Word(word) => word.value.eq_ignore_ascii_case(name),
                 Token::SingleQuotedString(text) | Token::Number(text, _) => text == name,
                 _ => false,
-            })?;
-            position(token.span)
-        })
+            })
+            .filter_map(|token| position(token.span))
     }
 }
 
@@ -285,8 +308,16 @@ fn quoted(message: &str) -> impl Iterator<Item = &str> {
         .map(|(_, part)| part)
 }
 
+/// The words of a message that are in capitals.
+fn keywords(message: &str) -> impl Iterator<Item = &str> {
+    message
+        .split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
+        .filter(|word| word.len() > 2 && !word.chars().any(char::is_lowercase))
+}
+
 /// Phrases of the planner and what to say instead; tried in order.
-const WORDING: [(&str, &str); 27] = [
+const WORDING: [(&str, &str); 28] = [
+    ("Internal error: ", ""),
     ("Error during planning: ", ""),
     ("Optimizer rule '", "planning step '"),
     ("This feature is not implemented: ", "not supported: "),
@@ -325,6 +356,10 @@ fn in_plain_words(text: &str) -> String {
         .next()
         .unwrap_or(text);
     let text = text.lines().next().unwrap_or(text);
+    // One reason for each way to call a function, mostly the same: the first will do.
+    let text = text.split_once(", errors: ").map_or(text, |(_, reasons)| {
+        reasons.split(",Function").next().unwrap_or(reasons)
+    });
     let mut plain = text.trim().to_owned();
     for (theirs, ours) in WORDING {
         plain = plain.replace(theirs, ours);

@@ -114,7 +114,7 @@ impl StoreTable {
         state: &dyn Session,
         files: &[Arc<DataFile>],
         projection: &[usize],
-        predicate: Option<Arc<dyn PhysicalExpr>>,
+        predicate: Option<&Arc<dyn PhysicalExpr>>,
         limit: Option<usize>,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
         let schema = self.table.schema();
@@ -122,7 +122,7 @@ impl StoreTable {
             .iter()
             .map(|file| Arc::new(file_statistics(&schema, file)))
             .collect();
-        let keep = may_match(&schema, predicate.as_ref(), statistics)?;
+        let keep = may_match(&schema, predicate, statistics)?;
         let mut kept: Vec<Arc<DataFile>> = files
             .iter()
             .zip(keep)
@@ -153,12 +153,10 @@ impl StoreTable {
             global: state.config_options().execution.parquet.clone(),
             ..TableParquetOptions::default()
         };
-        let mut source = ParquetSource::new(Arc::clone(&schema))
+        // The filters come to it once more, from the physical plan, and there they choose row groups and pages.
+        let source = ParquetSource::new(Arc::clone(&schema))
             .with_table_parquet_options(options)
             .with_parquet_file_reader_factory(Arc::clone(&self.reader) as _);
-        if let Some(predicate) = predicate {
-            source = source.with_predicate(predicate);
-        }
         let config =
             FileScanConfigBuilder::new(ObjectStoreUrl::parse(STORE_URL)?, Arc::new(source))
                 .with_file_groups(dealt.into_iter().map(FileGroup::new).collect())
@@ -213,7 +211,7 @@ impl TableProvider for StoreTable {
         let window = self.window(&taken, &projection, predicate.as_ref(), limit)?;
         let files = &taken.snapshot.files;
         let files = self
-            .files(state, files, &projection, predicate, limit)
+            .files(state, files, &projection, predicate.as_ref(), limit)
             .await?;
         match (window, files) {
             (Some(window), Some(files)) => UnionExec::try_new(vec![window, files]),

@@ -15,7 +15,7 @@ const ENDLESS: [&str; 4] = [
     "SELECT count(*) FROM generate_series(1, 100000000000)",
 ];
 /// Long enough that no machine needs it, short against [`ENDLESS`].
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 #[tokio::test]
 async fn a_query_ends_at_its_deadline() {
@@ -37,7 +37,7 @@ async fn dropping_an_answer_stops_the_query() {
     let bench = Bench::new().await;
     for sql in ENDLESS {
         let request = QueryRequest {
-            timeout: Some(Duration::from_secs(3600)),
+            timeout: Some(Duration::from_hours(1)),
             ..QueryRequest::new(sql)
         };
         let mut answer = bench.engine.query(request).await.unwrap();

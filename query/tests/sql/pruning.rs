@@ -61,6 +61,7 @@ async fn values_prune_by_the_statistics_of_row_groups() {
         plan.contains("row_groups_pruned_statistics=5 total → 1 matched"),
         "{plan}"
     );
+    assert_eq!(plan.matches("resp_body_bytes@30 = 23").count(), 1, "{plan}");
     assert_eq!(
         bench
             .rows("SELECT path FROM http_events WHERE resp_body_bytes = 23")
