@@ -9,23 +9,6 @@ use std::borrow::Cow;
 /// Stands for a value that was left out.
 pub const MARKER: &str = "[redacted]";
 
-/// Query parameters whose values are kept by default: they page, sort and shape, and name nobody.
-pub const ALLOWED_PARAMETERS: &[&str] = &[
-    "page",
-    "per_page",
-    "page_size",
-    "limit",
-    "offset",
-    "size",
-    "sort",
-    "order",
-    "order_by",
-    "format",
-    "lang",
-    "v",
-    "version",
-];
-
 /// Longest value of an allowed parameter that is kept.
 const MAX_ALLOWED_VALUE: usize = 64;
 
@@ -115,7 +98,7 @@ impl Default for Redaction {
     fn default() -> Self {
         Self {
             is_on: true,
-            allowed_parameters: ALLOWED_PARAMETERS.iter().map(|&name| name.into()).collect(),
+            allowed_parameters: Vec::new(),
             secret_headers: Vec::new(),
         }
     }
@@ -130,7 +113,7 @@ impl Redaction {
         }
     }
 
-    /// Keeps the values of these query parameters (names in any case) in place of [`ALLOWED_PARAMETERS`].
+    /// Keeps the values of these query parameters (names in any case); by default none is kept.
     #[must_use]
     pub fn with_allowed_parameters<S: AsRef<str>>(
         mut self,
@@ -487,9 +470,10 @@ mod tests {
         assert_eq!(query("a=1;b=2"), "a=[redacted];b=[redacted]");
         assert_eq!(query("a=1&&b=2=3&"), "a=[redacted]&&b=[redacted]&");
         assert_eq!(query("q=word"), "q=[redacted]");
+        let redaction = Redaction::default().with_allowed_parameters(["page", "sort"]);
         assert_eq!(
-            query("page=2&limit=10&sort=-name"),
-            "page=2&limit=10&sort=-name"
+            redaction.query("page=2&limit=10&sort=-name"),
+            "page=2&limit=[redacted]&sort=-name"
         );
     }
 

@@ -106,7 +106,7 @@ fn expected_types(table: &str) -> Vec<(&'static str, [&'static str; 3])> {
                 [
                     "MAP(VARCHAR, VARCHAR)",
                     "map<string, string",
-                    "List(Struct({'key': String, 'value': String}))",
+                    "Map(String, String)",
                 ],
             ),
         ],
