@@ -4,6 +4,15 @@
 //! `GET /api/v1/tables` says all come from it. Names follow OpenTelemetry, Hubble and Pixie; times are microseconds
 //! UTC, durations nanoseconds of the kernel's clock (suffix `_ns`), sizes bytes; unknown is NULL, never "" or 0.
 
+#![expect(
+    clippy::doc_markdown,
+    reason = "the docs of tables and columns are shown to users as they are, and backticks would stand there too"
+)]
+#![allow(
+    rustdoc::invalid_html_tags,
+    reason = "as above; only rustdoc knows this lint, so it cannot be expected"
+)]
+
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
