@@ -150,26 +150,60 @@ full:
 	count_loss(LOSS_PAYLOAD_RING_FULL, span->payload_len);
 }
 
-/* Copies up to `limit` bytes of the payload, in as many records as that takes; returns how many it copied. */
+/* The last chunk of a chunked body without trailers (RFC 9112, section 7.1). */
+#define LAST_CHUNK_BYTES 5
+
+/* Whether the payload ends with the last chunk. */
+static __always_inline int ends_with_last_chunk(struct __sk_buff *skb, struct packet *packet)
+{
+	u32 offset = packet->payload_offset + packet->payload_len - LAST_CHUNK_BYTES;
+	u8 tail[LAST_CHUNK_BYTES];
+
+	if (bpf_skb_load_bytes(skb, offset, tail, sizeof(tail)) != 0)
+		return 0;
+	return tail[0] == '0' && tail[1] == '\r' && tail[2] == '\n' && tail[3] == '\r' && tail[4] == '\n';
+}
+
+/* The rest of a packet, which is not copied: its place in the stream, and where a chunked body ends with it, that end,
+ * so that the message is known to be over. */
+static __always_inline void emit_rest(struct __sk_buff *skb, struct socket_state *state, struct packet *packet,
+				      struct span *span)
+{
+	u32 rest = packet->payload_len - span->skipped;
+	int is_last = rest >= LAST_CHUNK_BYTES && packet->protocol == IPPROTO_TCP && ends_with_last_chunk(skb, packet);
+
+	span->captured = 0;
+	span->payload_len = is_last ? rest - LAST_CHUNK_BYTES : rest;
+	if (span->payload_len || !is_last)
+		emit_record(skb, state, packet, span);
+	if (is_last) {
+		span->skipped += span->payload_len;
+		span->payload_len = LAST_CHUNK_BYTES;
+		span->captured = LAST_CHUNK_BYTES;
+		emit_record(skb, state, packet, span);
+	}
+}
+
+/* Copies up to `limit` bytes of the payload, in as many records as that takes, and tells of the rest; returns how many
+ * it copied. */
 static __always_inline u32 emit_payload(struct __sk_buff *skb, struct socket_state *state, struct packet *packet,
 					u32 limit)
 {
 	u32 left = packet->payload_len < limit ? packet->payload_len : limit;
 	struct span span = {};
+	u32 copied;
 
-	for (int i = 0; i < RECORDS_PER_PACKET; i++) {
+	for (int i = 0; i < RECORDS_PER_PACKET && left; i++) {
 		span.captured = left > LARGE_RECORD ? LARGE_RECORD : left;
 		span.payload_len = span.captured;
-		left -= span.captured;
-		/* The last record also stands for the bytes that are left out. */
-		if (left == 0 || i == RECORDS_PER_PACKET - 1)
-			span.payload_len = packet->payload_len - span.skipped;
 		emit_record(skb, state, packet, &span);
 		span.skipped += span.captured;
-		if (left == 0)
-			break;
+		left -= span.captured;
 	}
-	return span.skipped;
+	copied = span.skipped;
+	if (copied < packet->payload_len || packet->payload_len == 0)
+		emit_rest(skb, state, packet, &span);
+	return copied;
 }
 
 /* What a TCP packet with payload says about the protocol of its socket; returns whether the packet is to be copied. */

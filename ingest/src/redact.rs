@@ -9,23 +9,6 @@ use std::borrow::Cow;
 /// Stands for a value that was left out.
 pub const MARKER: &str = "[redacted]";
 
-/// Query parameters whose values are kept by default: they page, sort and shape, and name nobody.
-pub const ALLOWED_PARAMETERS: &[&str] = &[
-    "page",
-    "per_page",
-    "page_size",
-    "limit",
-    "offset",
-    "size",
-    "sort",
-    "order",
-    "order_by",
-    "format",
-    "lang",
-    "v",
-    "version",
-];
-
 /// Longest value of an allowed parameter that is kept.
 const MAX_ALLOWED_VALUE: usize = 64;
 
@@ -115,7 +98,7 @@ impl Default for Redaction {
     fn default() -> Self {
         Self {
             is_on: true,
-            allowed_parameters: ALLOWED_PARAMETERS.iter().map(|&name| name.into()).collect(),
+            allowed_parameters: Vec::new(),
             secret_headers: Vec::new(),
         }
     }
@@ -130,7 +113,7 @@ impl Redaction {
         }
     }
 
-    /// Keeps the values of these query parameters (names in any case) in place of [`ALLOWED_PARAMETERS`].
+    /// Keeps the values of these query parameters (names in any case); by default none is kept.
     #[must_use]
     pub fn with_allowed_parameters<S: AsRef<str>>(
         mut self,
@@ -160,7 +143,8 @@ impl Redaction {
         if self.is_secret_header(name) || is_challenge_with_secret(name, value) {
             return Cow::Owned(keep_scheme(value));
         }
-        if !value.contains(['?', '@', '#', ';']) {
+        let is_suspect = |byte| matches!(byte, b'?' | b'@' | b'#' | b';');
+        if !value.bytes().any(is_suspect) {
             return Cow::Borrowed(value);
         }
         if ADDRESS_HEADERS.contains(&name) {
@@ -278,9 +262,12 @@ impl Redaction {
     }
 
     fn is_secret_header(&self, name: &str) -> bool {
-        SECRET_HEADERS.contains(&name)
-            || SECRET_WORDS.iter().any(|word| name.contains(word))
-            || self.secret_headers.iter().any(|secret| secret == name)
+        if self.secret_headers.iter().any(|secret| secret == name) {
+            return true;
+        }
+        !is_usual_header(name)
+            && (SECRET_HEADERS.contains(&name)
+                || SECRET_WORDS.iter().any(|word| name.contains(word)))
     }
 
     /// A value that holds addresses among other words (`Link`, `Refresh`, `User-Agent`).
@@ -292,9 +279,10 @@ impl Redaction {
         let mut redacted = String::with_capacity(value.len());
         for part in value.split_inclusive(is_delimiter) {
             let word = part.trim_end_matches(is_delimiter);
-            let is_address = word.contains("://")
-                || word.starts_with('/')
-                || word.to_ascii_lowercase().starts_with("url=");
+            let is_relative = word
+                .find('/')
+                .is_some_and(|path| path == 0 || word.find('?').is_some_and(|query| path < query));
+            let is_address = is_relative || word.contains("://");
             if is_address {
                 redacted.push_str(&self.address(word));
             } else {
@@ -337,6 +325,44 @@ pub fn host_of(authority: &str) -> Option<String> {
     (!host.is_empty()).then(|| host.to_ascii_lowercase())
 }
 
+/// The headers of most messages, none of which is a secret: the quick way.
+fn is_usual_header(name: &str) -> bool {
+    matches!(
+        name,
+        "accept"
+            | "accept-encoding"
+            | "accept-language"
+            | "accept-ranges"
+            | "age"
+            | "cache-control"
+            | "connection"
+            | "content-encoding"
+            | "content-language"
+            | "content-length"
+            | "content-type"
+            | "date"
+            | "etag"
+            | "expires"
+            | "host"
+            | "keep-alive"
+            | "last-modified"
+            | "location"
+            | "origin"
+            | "pragma"
+            | "range"
+            | "referer"
+            | "server"
+            | "traceparent"
+            | "transfer-encoding"
+            | "user-agent"
+            | "vary"
+            | "via"
+            | "x-forwarded-for"
+            | "x-forwarded-proto"
+            | "x-request-id"
+    )
+}
+
 /// Names of parameters are kept as they are written; an encoded one may hide a separator and what follows it.
 const fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
@@ -361,9 +387,11 @@ fn is_secret_parameter(name: &str) -> bool {
 
 /// `Negotiate` and `NTLM` carry tokens in their challenges too.
 fn is_challenge_with_secret(name: &str, value: &str) -> bool {
+    if !matches!(name, "www-authenticate" | "proxy-authenticate") {
+        return false;
+    }
     let scheme = value.split(' ').next().unwrap_or_default();
-    matches!(name, "www-authenticate" | "proxy-authenticate")
-        && (scheme.eq_ignore_ascii_case("negotiate") || scheme.eq_ignore_ascii_case("ntlm"))
+    scheme.eq_ignore_ascii_case("negotiate") || scheme.eq_ignore_ascii_case("ntlm")
 }
 
 fn keep_scheme(value: &str) -> String {
@@ -442,9 +470,10 @@ mod tests {
         assert_eq!(query("a=1;b=2"), "a=[redacted];b=[redacted]");
         assert_eq!(query("a=1&&b=2=3&"), "a=[redacted]&&b=[redacted]&");
         assert_eq!(query("q=word"), "q=[redacted]");
+        let redaction = Redaction::default().with_allowed_parameters(["page", "sort"]);
         assert_eq!(
-            query("page=2&limit=10&sort=-name"),
-            "page=2&limit=10&sort=-name"
+            redaction.query("page=2&limit=10&sort=-name"),
+            "page=2&limit=[redacted]&sort=-name"
         );
     }
 

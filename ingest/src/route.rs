@@ -56,7 +56,11 @@ fn is_plain_name(segment: &str) -> bool {
 fn push_segment(segment: &str, is_last: bool, route: &mut String) {
     // Parameters of a segment (`;v=1`) are no part of its name.
     let segment = segment.split(';').next().unwrap_or_default();
-    let decoded = percent_encoding::percent_decode_str(segment).decode_utf8_lossy();
+    let decoded = if segment.contains('%') {
+        percent_encoding::percent_decode_str(segment).decode_utf8_lossy()
+    } else {
+        Cow::Borrowed(segment)
+    };
     if let Some(placeholder) = whole(&decoded) {
         route.push_str(placeholder);
         return;
@@ -66,12 +70,11 @@ fn push_segment(segment: &str, is_last: bool, route: &mut String) {
         && is_extension(extension)
         && !stem.is_empty()
     {
-        match whole(stem) {
+        let is_one_part = !stem.contains(is_separator);
+        match whole(stem).or_else(|| placeholder_of_part(stem, true).filter(|_| is_one_part)) {
             Some(placeholder) => route.push_str(placeholder),
-            None if parts(stem).any(|(part, _)| placeholder_of_part(part, true).is_some()) => {
-                route.push_str("{file}");
-            }
-            None => push_parts(stem, route),
+            None if is_variable_file(stem) => route.push_str("{file}"),
+            None => route.push_str(stem),
         }
         route.push('.');
         route.push_str(extension);
@@ -89,15 +92,15 @@ fn whole(segment: &str) -> Option<&'static str> {
         Some("{date}")
     } else if is_email(segment) {
         Some("{email}")
-    } else if is_dotted_number(bytes) {
-        Some("{id}")
-    } else if let Some(placeholder) = placeholder_of_part(segment, false) {
-        Some(placeholder)
-    } else if is_random(segment) || segment.len() > MAX_NAME {
+    } else if is_dotted_number(bytes) || segment.len() > MAX_NAME {
         Some("{id}")
     } else {
         None
     }
+}
+
+fn is_variable_file(stem: &str) -> bool {
+    is_random(stem) || parts(stem).any(|(part, _)| placeholder_of_part(part, true).is_some())
 }
 
 /// Splits a segment into its parts, each with the separator after it.
@@ -113,10 +116,36 @@ const fn is_separator(c: char) -> bool {
 }
 
 fn push_parts(segment: &str, route: &mut String) {
+    if is_version(segment) {
+        route.push_str(segment);
+        return;
+    }
+    // Random ids may hold separators themselves; many begin with a word for what they name (`cus_9s6XKz`).
+    let (word, id) = match segment.split_once(is_separator) {
+        Some((word, id)) if word.bytes().all(|byte| byte.is_ascii_lowercase()) => {
+            segment.split_at(segment.len() - id.len())
+        }
+        _ => ("", segment),
+    };
+    if let Some(placeholder) = placeholder_of_part(id, false) {
+        route.push_str(word);
+        route.push_str(placeholder);
+        return;
+    }
     for (part, separator) in parts(segment) {
         route.push_str(placeholder_of_part(part, false).unwrap_or(part));
         route.push_str(separator);
     }
+}
+
+/// `v2`, `v2.1`.
+fn is_version(segment: &str) -> bool {
+    segment.len() <= 6
+        && segment.strip_prefix('v').is_some_and(|version| {
+            version
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || byte == b'.')
+        })
 }
 
 /// A part that is a number, a hash or random. Names of files hold shorter hashes.
@@ -152,7 +181,7 @@ fn is_random(text: &str) -> bool {
             b'a'..=b'z' => Kind::Lower,
             b'A'..=b'Z' => Kind::Upper,
             b'0'..=b'9' => Kind::Digit,
-            b'-' | b'_' | b'=' | b'+' | b'.' | b'~' => continue,
+            b'-' | b'_' | b'=' | b'+' | b'~' => continue,
             _ => return false,
         };
         len += 1;

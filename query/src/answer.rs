@@ -14,6 +14,7 @@ use tokio::time::Sleep;
 
 use crate::engine::{deadline_error, internal};
 use crate::error::QueryError;
+use crate::interrupt::Interest;
 
 /// The answer to a query, on its way.
 pub struct QueryAnswer {
@@ -35,6 +36,7 @@ pub struct BatchStream {
     started: Instant,
     rows: u64,
     ending: Arc<Ending>,
+    interest: Arc<Interest>,
     /// How long it took, once it has ended.
     elapsed: Option<Duration>,
 }
@@ -76,6 +78,7 @@ impl BatchStream {
         started: Instant,
         timeout: Duration,
         ending: Arc<Ending>,
+        interest: Arc<Interest>,
     ) -> Self {
         let deadline = tokio::time::Instant::from_std(started) + timeout;
         Self {
@@ -85,6 +88,7 @@ impl BatchStream {
             started,
             rows: 0,
             ending,
+            interest,
             elapsed: None,
         }
     }
@@ -99,8 +103,15 @@ impl BatchStream {
     }
 
     fn end(&mut self) {
+        self.interest.lose();
         self.receiver.close();
         self.elapsed = Some(self.started.elapsed());
+    }
+}
+
+impl Drop for BatchStream {
+    fn drop(&mut self) {
+        self.interest.lose();
     }
 }
 

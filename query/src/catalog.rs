@@ -7,8 +7,8 @@ use datafusion::catalog::{
     CatalogProvider as _, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList,
     MemorySchemaProvider, SchemaProvider as _,
 };
-use datafusion::common::{Result, internal_datafusion_err};
 use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{Result, internal_datafusion_err};
 use datafusion::datasource::source_as_provider;
 use datafusion::logical_expr::LogicalPlan;
 use parking_lot::Mutex;

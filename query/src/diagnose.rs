@@ -42,8 +42,11 @@ impl Diagnosis<'_> {
         let diagnosed = match root(error) {
             DataFusionError::SchemaError(error, _) => self.schema(error),
             DataFusionError::Plan(text) => self.plan(text),
-            DataFusionError::NotImplemented(text) => {
+            DataFusionError::NotImplemented(text) if text.contains("support") => {
                 self.described(QueryErrorKind::Invalid, text)
+            }
+            DataFusionError::NotImplemented(text) => {
+                self.described(QueryErrorKind::Invalid, &format!("not supported: {text}"))
             }
             DataFusionError::SQL(error, _) => {
                 self.described(QueryErrorKind::Syntax, &error.to_string())
@@ -53,7 +56,9 @@ impl Diagnosis<'_> {
             DataFusionError::ArrowError(error, _) => {
                 self.described(QueryErrorKind::Execution, &arrow_text(error))
             }
-            DataFusionError::ParquetError(error) => self.parquet(error),
+            DataFusionError::ParquetError(error) => {
+                self.described(QueryErrorKind::Execution, &unreadable(&error.to_string()))
+            }
             DataFusionError::External(error) => {
                 self.described(QueryErrorKind::Execution, &error.to_string())
             }
@@ -126,9 +131,9 @@ impl Diagnosis<'_> {
     /// Errors of the planner that exist only as text.
     fn plan(&self, text: &str) -> QueryError {
         if let Some(name) = between(text, "table '", "' not found") {
-            // The name as planned is `catalog.schema.table`.
-            let name = name.rsplit('.').next().unwrap_or(name);
-            let near = nearest(name, self.tables.iter().copied());
+            let name = name.strip_prefix("weir.public.").unwrap_or(name);
+            let last_part = name.rsplit('.').next().unwrap_or(name);
+            let near = nearest(last_part, self.tables.iter().copied());
             return QueryError::new(
                 QueryErrorKind::NotFound,
                 format!("there is no table `{name}`"),
@@ -139,10 +144,31 @@ impl Diagnosis<'_> {
                 None => format!("the tables are {}", self.tables.join(", ")),
             });
         }
-        for (before, after) in [("Invalid function '", "'"), ("table function '", "' not found")] {
+        if text.starts_with("Column in SELECT must be in GROUP BY")
+            && let Some(name) = between(text, "column \"", "\" must appear")
+        {
+            let name = name.rsplit('.').next().unwrap_or(name);
+            return QueryError::new(
+                QueryErrorKind::Invalid,
+                format!("column `{name}` is neither in GROUP BY nor inside an aggregate function"),
+            )
+            .at(self.place_of(name))
+            .with_hint(format!("add it to GROUP BY, or take max({name})"));
+        }
+        for (before, after) in [
+            ("Invalid function '", "'"),
+            ("table function '", "' not found"),
+        ] {
             let Some(name) = between(text, before, after) else {
                 continue;
             };
+            if self.functions.iter().any(|function| function == name) {
+                return QueryError::new(
+                    QueryErrorKind::Invalid,
+                    format!("`{name}` is a window function and needs OVER (...)"),
+                )
+                .at(self.place_of(name));
+            }
             let near = nearest(name, self.functions.iter().map(String::as_str));
             return QueryError::new(
                 QueryErrorKind::NotFound,
@@ -157,29 +183,34 @@ impl Diagnosis<'_> {
         self.described(QueryErrorKind::Invalid, text)
     }
 
-    fn parquet(&self, error: &ParquetError) -> QueryError {
-        self.described(
-            QueryErrorKind::Execution,
-            &format!("a file of the store cannot be read: {error}"),
-        )
-    }
-
-    /// A message in plain words, at the place of the first name it speaks of.
+    /// A message in plain words, at the place of the first name, value or keyword it speaks of that stands in the
+    /// statement once.
     fn described(&self, kind: QueryErrorKind, text: &str) -> QueryError {
         let message = in_plain_words(text);
-        let at = quoted(&message).find_map(|name| self.place_of(name));
+        let at = quoted(&message)
+            .chain(keywords(&message))
+            .filter(|name| self.places_of(name).count() == 1)
+            .find_map(|name| self.place_of(name));
         QueryError::new(kind, message).at(at)
     }
 
-    /// Where a name stands in the statement.
+    /// Where a name stands in the statement first: itself, or else its last part.
     fn place_of(&self, name: &str) -> Option<Position> {
-        let name = name.rsplit('.').next().unwrap_or(name);
-        let token = self.tokens.iter().find(|token| match &token.token {
-            Token::Word(word) => word.value.eq_ignore_ascii_case(name),
-            Token::SingleQuotedString(text) | Token::Number(text, _) => text == name,
-            _ => false,
-        })?;
-        position(token.span)
+        let last_part = name.rsplit('.').next().unwrap_or(name);
+        let itself = self.places_of(name).next();
+        itself.or_else(|| self.places_of(last_part).next())
+    }
+
+    /// Where a name, a text or a number stands in the statement.
+    fn places_of(&self, name: &str) -> impl Iterator<Item = Position> {
+        self.tokens
+            .iter()
+            .filter(move |token| match &token.token {
+                Token::Word(word) => word.value.eq_ignore_ascii_case(name),
+                Token::SingleQuotedString(text) | Token::Number(text, _) => text == name,
+                _ => false,
+            })
+            .filter_map(|token| position(token.span))
     }
 }
 
@@ -205,9 +236,9 @@ fn root(error: &DataFusionError) -> &DataFusionError {
             },
         },
         DataFusionError::ArrowError(inner, _) => match inner.as_ref() {
-            ArrowError::ExternalError(inner) => inner
-                .downcast_ref::<DataFusionError>()
-                .map_or(error, root),
+            ArrowError::ExternalError(inner) => {
+                inner.downcast_ref::<DataFusionError>().map_or(error, root)
+            }
             _ => error,
         },
         _ => error,
@@ -253,8 +284,13 @@ fn arrow_text(error: &ArrowError) -> String {
         | ArrowError::ArithmeticOverflow(text)
         | ArrowError::NotYetImplemented(text) => text.clone(),
         ArrowError::DivideByZero => "division by zero".to_owned(),
+        ArrowError::ParquetError(text) => unreadable(text),
         other => other.to_string(),
     }
+}
+
+fn unreadable(reason: &str) -> String {
+    format!("a file of the store cannot be read: {reason}")
 }
 
 /// The text between two markers.
@@ -272,8 +308,16 @@ fn quoted(message: &str) -> impl Iterator<Item = &str> {
         .map(|(_, part)| part)
 }
 
+/// The words of a message that are in capitals.
+fn keywords(message: &str) -> impl Iterator<Item = &str> {
+    message
+        .split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
+        .filter(|word| word.len() > 2 && !word.chars().any(char::is_lowercase))
+}
+
 /// Phrases of the planner and what to say instead; tried in order.
-const WORDING: [(&str, &str); 27] = [
+const WORDING: [(&str, &str); 28] = [
+    ("Internal error: ", ""),
     ("Error during planning: ", ""),
     ("Optimizer rule '", "planning step '"),
     ("This feature is not implemented: ", "not supported: "),
@@ -312,6 +356,10 @@ fn in_plain_words(text: &str) -> String {
         .next()
         .unwrap_or(text);
     let text = text.lines().next().unwrap_or(text);
+    // One reason for each way to call a function, mostly the same: the first will do.
+    let text = text.split_once(", errors: ").map_or(text, |(_, reasons)| {
+        reasons.split(",Function").next().unwrap_or(reasons)
+    });
     let mut plain = text.trim().to_owned();
     for (theirs, ours) in WORDING {
         plain = plain.replace(theirs, ours);

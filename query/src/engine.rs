@@ -34,6 +34,7 @@ use crate::catalog::{CATALOG, SCHEMA, Snapshots, catalog};
 use crate::diagnose::{Diagnosis, is_unreadable_file};
 use crate::error::{QueryError, QueryErrorKind};
 use crate::functions;
+use crate::interrupt::{Interest, interruptible};
 use crate::macros::MacroValues;
 use crate::reader::StoreReaderFactory;
 use crate::request::{QueryRequest, bind};
@@ -103,7 +104,11 @@ impl Engine {
             .thread_stack_size(STACK_BYTES)
             .enable_all()
             .build()
-            .map_err(|error| internal(format!("the threads for queries cannot be started: {error}")))?;
+            .map_err(|error| {
+                internal(format!(
+                    "the threads for queries cannot be started: {error}"
+                ))
+            })?;
         let shared = Shared::new(store, options)
             .map_err(|error| internal(format!("the query engine cannot be set up: {error}")))?;
         Ok(Arc::new(Self {
@@ -117,7 +122,9 @@ impl Engine {
     /// Must be called on a tokio runtime with time enabled. Dropping the future or the answer cancels the query.
     pub async fn query(&self, request: QueryRequest) -> Result<QueryAnswer, QueryError> {
         let started = Instant::now();
-        let timeout = request.timeout.unwrap_or(self.shared.options.default_timeout);
+        let timeout = request
+            .timeout
+            .unwrap_or(self.shared.options.default_timeout);
         let deadline = tokio::time::Instant::from_std(started) + timeout;
         let Some(runtime) = &self.runtime else {
             return Err(internal("the query engine has been shut down"));
@@ -125,11 +132,13 @@ impl Engine {
         let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
         let (planned_sender, planned) = oneshot::channel();
         let ending = Arc::new(Ending::default());
+        let interest = Arc::new(Interest::default());
         let driver = Driver {
             shared: Arc::clone(&self.shared),
             request,
             sender,
             ending: Arc::clone(&ending),
+            interest: Arc::clone(&interest),
             deadline,
             timeout,
         };
@@ -141,7 +150,7 @@ impl Engine {
         };
         Ok(QueryAnswer {
             schema,
-            batches: BatchStream::new(receiver, started, timeout, ending),
+            batches: BatchStream::new(receiver, started, timeout, ending, interest),
         })
     }
 }
@@ -172,8 +181,10 @@ impl Shared {
             .with_memory_pool(pool)
             .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(spilling))
             .build_arc()?;
-        environment
-            .register_object_store(ObjectStoreUrl::parse(STORE_URL)?.as_ref(), store.object_store());
+        environment.register_object_store(
+            ObjectStoreUrl::parse(STORE_URL)?.as_ref(),
+            store.object_store(),
+        );
         let reader = Arc::new(StoreReaderFactory::new(store.object_store()));
 
         let mut state = SessionStateBuilder::new()
@@ -226,6 +237,7 @@ struct Driver {
     request: QueryRequest,
     sender: mpsc::Sender<Result<RecordBatch, QueryError>>,
     ending: Arc<Ending>,
+    interest: Arc<Interest>,
     deadline: tokio::time::Instant,
     timeout: Duration,
 }
@@ -270,9 +282,7 @@ impl Driver {
         }
     }
 
-    async fn plan(
-        &self,
-    ) -> Result<(SendableRecordBatchStream, Vec<TokenWithSpan>), QueryError> {
+    async fn plan(&self) -> Result<(SendableRecordBatchStream, Vec<TokenWithSpan>), QueryError> {
         let request = &self.request;
         let values = MacroValues {
             from: request.from,
@@ -312,7 +322,7 @@ impl Driver {
             .query_planner()
             .create_physical_plan(&plan, &state)
             .await?;
-        execute_stream(plan, state.task_ctx())
+        execute_stream(interruptible(plan, &self.interest)?, state.task_ctx())
     }
 
     fn limit(&self) -> Option<usize> {
@@ -323,9 +333,10 @@ impl Driver {
     fn limited(&self, plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
         match (self.limit(), &plan) {
             (None, _)
-            | (_, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) | LogicalPlan::DescribeTable(_)) => {
-                Ok(plan)
-            }
+            | (
+                _,
+                LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) | LogicalPlan::DescribeTable(_),
+            ) => Ok(plan),
             (Some(limit), _) => LogicalPlanBuilder::from(plan)
                 .limit(0, Some(limit.saturating_add(1)))?
                 .build(),

@@ -2,7 +2,7 @@
 //!
 //! A [`QueryRequest`] (SQL, parameters, limits) comes in; a [`QueryAnswer`] (a schema and a stream of Arrow batches)
 //! goes out. In between the text is checked to be one reading statement, the Grafana-style macros are expanded, and
-//! DataFusion plans and runs it over a snapshot of the store: window and files, each row exactly once.
+//! `DataFusion` plans and runs it over a snapshot of the store: window and files, each row exactly once.
 //!
 //! ```text
 //!   QueryRequest -> tokens, macros -> one reading Statement -> LogicalPlan -> Snapshots of its tables
@@ -13,12 +13,15 @@
 //! Everything heavy runs on a runtime of the engine's own, so that a query never starves capture. The crate never
 //! writes to the store, never reads a file or an address outside it, and knows nothing of capture or HTTP.
 
+#![forbid(unsafe_code)]
+
 mod answer;
 mod catalog;
 mod diagnose;
 mod engine;
 mod error;
 mod functions;
+mod interrupt;
 mod macros;
 mod names;
 mod reader;

@@ -194,10 +194,7 @@ mod tests {
             .tokenize_with_location()
             .unwrap();
         let tokens = expand(tokens, values)?;
-        Ok(tokens
-            .iter()
-            .map(|token| token.token.to_string())
-            .collect())
+        Ok(tokens.iter().map(|token| token.token.to_string()).collect())
     }
 
     const HOUR: MacroValues = MacroValues {
@@ -254,7 +251,9 @@ mod tests {
             );
         }
         assert_eq!(
-            expanded("$__from", &MacroValues::default()).unwrap_err().kind,
+            expanded("$__from", &MacroValues::default())
+                .unwrap_err()
+                .kind,
             QueryErrorKind::Invalid
         );
     }

@@ -20,12 +20,10 @@ pub(crate) fn nearest<'a>(
 fn distance(wanted: &str, candidate: &str) -> usize {
     let edits = strsim::osa_distance(wanted, candidate);
     let is_whole_word = wanted.len() >= 3
-        && candidate
-            .split_once(wanted)
-            .is_some_and(|(before, after)| {
-                (before.is_empty() || before.ends_with('_'))
-                    && (after.is_empty() || after.starts_with('_'))
-            });
+        && candidate.split_once(wanted).is_some_and(|(before, after)| {
+            (before.is_empty() || before.ends_with('_'))
+                && (after.is_empty() || after.starts_with('_'))
+        });
     if is_whole_word { edits.min(1) } else { edits }
 }
 

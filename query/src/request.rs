@@ -51,8 +51,14 @@ fn scalar(name: &str, value: &Value) -> Result<ScalarValue, QueryError> {
         Value::Bool(truth) => Ok(ScalarValue::Boolean(Some(*truth))),
         Value::String(text) => Ok(ScalarValue::Utf8(Some(text.clone()))),
         Value::Number(number) => {
-            let integer = number.as_i64().map(|number| ScalarValue::Int64(Some(number)));
-            let float = || number.as_f64().map(|number| ScalarValue::Float64(Some(number)));
+            let integer = number
+                .as_i64()
+                .map(|number| ScalarValue::Int64(Some(number)));
+            let float = || {
+                number
+                    .as_f64()
+                    .map(|number| ScalarValue::Float64(Some(number)))
+            };
             integer.or_else(float).ok_or_else(|| {
                 QueryError::new(
                     QueryErrorKind::Invalid,

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{Select, Statement, Visit as _, Visitor};
+use datafusion::sql::sqlparser::ast::{Query, Select, Statement, TableFactor, Visit as _, Visitor};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
@@ -120,7 +120,10 @@ fn check_first_word(tokens: &[TokenWithSpan]) -> Result<(), QueryError> {
             if word.keyword != Keyword::NoKeyword {
                 return Err(not_allowed(&upper).at(position(first.span)));
             }
-            let hint = nearest(&upper.to_lowercase(), ["select", "with", "values", "explain", "show", "describe"]);
+            let hint = nearest(
+                &upper.to_lowercase(),
+                ["select", "with", "values", "explain", "show", "describe"],
+            );
             Err(
                 syntax(&format!("a statement cannot begin with `{}`", word.value))
                     .at(position(first.span))
@@ -128,7 +131,8 @@ fn check_first_word(tokens: &[TokenWithSpan]) -> Result<(), QueryError> {
             )
         }
         other => {
-            Err(syntax(&format!("a statement cannot begin with `{other}`")).at(position(first.span)))
+            Err(syntax(&format!("a statement cannot begin with `{other}`"))
+                .at(position(first.span)))
         }
     }
 }
@@ -221,7 +225,10 @@ fn after_statement(rest: &TokenWithSpan, tokens: &[TokenWithSpan]) -> QueryError
         .at(position(rest.span))
         .with_hint("send them one by one".to_owned());
     }
-    syntax(&format!("expected the end of the statement, found `{rest}`")).at(position(rest.span))
+    syntax(&format!(
+        "expected the end of the statement, found `{rest}`"
+    ))
+    .at(position(rest.span))
 }
 
 fn parse_error(error: ParserError, tokens: &[TokenWithSpan]) -> QueryError {
@@ -272,16 +279,16 @@ fn significant(tokens: &[TokenWithSpan]) -> impl Iterator<Item = &TokenWithSpan>
 fn check_reads(statement: &Statement) -> Result<(), QueryError> {
     match statement.visit(&mut ReadsOnly) {
         ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(what) => Err(not_allowed(&what)),
+        ControlFlow::Break(error) => Err(error),
     }
 }
 
 struct ReadsOnly;
 
 impl Visitor for ReadsOnly {
-    type Break = String;
+    type Break = QueryError;
 
-    fn pre_visit_statement(&mut self, statement: &Statement) -> ControlFlow<String> {
+    fn pre_visit_statement(&mut self, statement: &Statement) -> ControlFlow<QueryError> {
         match statement {
             Statement::Query(_)
             | Statement::Explain { .. }
@@ -294,16 +301,37 @@ impl Visitor for ReadsOnly {
                 let text = other.to_string();
                 let words = text.split_whitespace();
                 let count = if text.starts_with("SHOW") { 2 } else { 1 };
-                ControlFlow::Break(words.take(count).collect::<Vec<_>>().join(" "))
+                let what = words.take(count).collect::<Vec<_>>().join(" ");
+                ControlFlow::Break(not_allowed(&what))
             }
         }
     }
 
-    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<String> {
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<QueryError> {
+        if query.locks.is_empty() {
+            return ControlFlow::Continue(());
+        }
+        ControlFlow::Break(not_allowed("FOR UPDATE"))
+    }
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<QueryError> {
         if select.into.is_some() {
-            return ControlFlow::Break("SELECT INTO".to_owned());
+            return ControlFlow::Break(not_allowed("SELECT INTO"));
         }
         ControlFlow::Continue(())
+    }
+
+    /// The planner would leave the sampling out without a word.
+    fn pre_visit_table_factor(&mut self, table: &TableFactor) -> ControlFlow<QueryError> {
+        match table {
+            TableFactor::Table {
+                sample: Some(_), ..
+            } => ControlFlow::Break(QueryError::new(
+                QueryErrorKind::Invalid,
+                "TABLESAMPLE is not supported",
+            )),
+            _ => ControlFlow::Continue(()),
+        }
     }
 }
 
@@ -364,6 +392,7 @@ mod tests {
             "explain analyze delete from flows",
             "with a as (select 1) insert into flows select * from a",
             "select * into t from flows",
+            "select * from flows for update",
             "select 1; select 2",
             "select 1; drop table flows",
             "show all",
@@ -396,7 +425,7 @@ mod tests {
             ("select 'abc", 1, 8),
             ("select (1", 1, 10),
             ("select 1 where", 1, 15),
-            ("select 1,", 1, 10),
+            ("select 1 +", 1, 11),
             ("", 0, 0),
             ("  -- nothing\n", 0, 0),
             ("42", 1, 1),

@@ -1,4 +1,4 @@
-//! One table of the store as DataFusion sees it: a plan over the window and the files of one snapshot.
+//! One table of the store as `DataFusion` sees it: a plan over the window and the files of one snapshot.
 //!
 //! ```text
 //!   Snapshot -- files ----> those whose times the filters allow, newest first --> Parquet leaf --+
@@ -17,21 +17,17 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::config::TableParquetOptions;
 use datafusion::common::pruning::PrunableStatistics;
 use datafusion::common::stats::Precision;
-use datafusion::common::{
-    DFSchema, Result, ScalarValue, Statistics, internal_err,
-};
+use datafusion::common::{DFSchema, Result, ScalarValue, Statistics, internal_err};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::memory::MemorySourceConfig;
-use datafusion::datasource::physical_plan::{
-    FileGroup, FileScanConfigBuilder, ParquetSource,
-};
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::DataFusionError;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_optimizer::pruning::PruningPredicate;
+use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::union::UnionExec;
@@ -42,7 +38,7 @@ use weir_storage::{DataFile, StoreError, TableId};
 use crate::catalog::{Snapshots, TakenSnapshot};
 use crate::reader::StoreReaderFactory;
 
-/// Where the store's files are found among DataFusion's object stores.
+/// Where the store's files are found among `DataFusion`'s object stores.
 pub(crate) const STORE_URL: &str = "weir://store/";
 
 /// Footers read at the same time while a query is planned.
@@ -118,7 +114,7 @@ impl StoreTable {
         state: &dyn Session,
         files: &[Arc<DataFile>],
         projection: &[usize],
-        predicate: Option<Arc<dyn PhysicalExpr>>,
+        predicate: Option<&Arc<dyn PhysicalExpr>>,
         limit: Option<usize>,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
         let schema = self.table.schema();
@@ -126,7 +122,7 @@ impl StoreTable {
             .iter()
             .map(|file| Arc::new(file_statistics(&schema, file)))
             .collect();
-        let keep = may_match(&schema, predicate.as_ref(), statistics)?;
+        let keep = may_match(&schema, predicate, statistics)?;
         let mut kept: Vec<Arc<DataFile>> = files
             .iter()
             .zip(keep)
@@ -157,12 +153,10 @@ impl StoreTable {
             global: state.config_options().execution.parquet.clone(),
             ..TableParquetOptions::default()
         };
-        let mut source = ParquetSource::new(Arc::clone(&schema))
+        // The filters come to it once more, from the physical plan, and there they choose row groups and pages.
+        let source = ParquetSource::new(Arc::clone(&schema))
             .with_table_parquet_options(options)
             .with_parquet_file_reader_factory(Arc::clone(&self.reader) as _);
-        if let Some(predicate) = predicate {
-            source = source.with_predicate(predicate);
-        }
         let config =
             FileScanConfigBuilder::new(ObjectStoreUrl::parse(STORE_URL)?, Arc::new(source))
                 .with_file_groups(dealt.into_iter().map(FileGroup::new).collect())
@@ -217,7 +211,7 @@ impl TableProvider for StoreTable {
         let window = self.window(&taken, &projection, predicate.as_ref(), limit)?;
         let files = &taken.snapshot.files;
         let files = self
-            .files(state, files, &projection, predicate, limit)
+            .files(state, files, &projection, predicate.as_ref(), limit)
             .await?;
         match (window, files) {
             (Some(window), Some(files)) => UnionExec::try_new(vec![window, files]),
@@ -243,13 +237,15 @@ fn may_match(
     statistics: Vec<Arc<Statistics>>,
 ) -> Result<Vec<bool>> {
     let everything = vec![true; statistics.len()];
-    let Some(predicate) = predicate else {
+    let Some(predicate) = predicate.filter(|_| !statistics.is_empty()) else {
         return Ok(everything);
     };
-    let pruning = PruningPredicate::try_new(Arc::clone(predicate), Arc::clone(schema))?;
-    if statistics.is_empty() || pruning.always_true() {
+    let pruning = PruningPredicateBuilder::new()
+        .with_file_schema(Arc::clone(schema))
+        .build(Arc::clone(predicate));
+    let Some(pruning) = pruning else {
         return Ok(everything);
-    }
+    };
     pruning.prune(&PrunableStatistics::new(statistics, Arc::clone(schema)))
 }
 

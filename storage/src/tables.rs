@@ -4,6 +4,11 @@
 //! `GET /api/v1/tables` says all come from it. Names follow OpenTelemetry, Hubble and Pixie; times are microseconds
 //! UTC, durations nanoseconds of the kernel's clock (suffix `_ns`), sizes bytes; unknown is NULL, never "" or 0.
 
+#![expect(
+    clippy::doc_markdown,
+    reason = "the docs of tables and columns are shown to users as they are, and backticks would stand there too"
+)]
+
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{RecordBatch, RecordBatchOptions};

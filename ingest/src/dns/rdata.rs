@@ -43,7 +43,7 @@ enum Field {
     Type,
     /// The rest as a bitmap of types.
     Types,
-    /// Seconds since 1970 as YYYYMMDDHHmmSS.
+    /// Seconds since 1970 as `YYYYMMDDHHmmSS`.
     Date,
     /// 64 bits as four groups of hexadecimal digits.
     Locator,

@@ -28,10 +28,8 @@ pub(super) fn push_parameters(text: &mut String, cursor: &mut Cursor<'_>) -> Res
 fn push_parameter(text: &mut String, key: u16, value: &[u8]) -> Result<(), Fault> {
     push_key(text, key);
     match key {
-        // no-default-alpn and ohttp have no value.
-        2 | 8 if value.is_empty() => {}
         0 => push_list::<2>(text, value, |text, bytes| {
-            push_key(text, u16::from_be_bytes(bytes))
+            push_key(text, u16::from_be_bytes(bytes));
         })?,
         1 => push_protocols(text, value)?,
         3 => {
@@ -39,15 +37,16 @@ fn push_parameter(text: &mut String, key: u16, value: &[u8]) -> Result<(), Fault
             push_display(text, format_args!("={}", u16::from_be_bytes(port)));
         }
         4 => push_list::<4>(text, value, |text, bytes| {
-            push_display(text, Ipv4Addr::from(bytes))
+            push_display(text, Ipv4Addr::from(bytes));
         })?,
         6 => push_list::<16>(text, value, |text, bytes| {
-            push_display(text, Ipv6Addr::from(bytes))
+            push_display(text, Ipv6Addr::from(bytes));
         })?,
         5 => {
             text.push('=');
             push_base64(text, value);
         }
+        // no-default-alpn, ohttp, and others without a value.
         _ if value.is_empty() => {}
         _ => {
             text.push('=');

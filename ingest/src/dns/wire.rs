@@ -204,7 +204,7 @@ fn push_label(text: &mut String, label: &[u8], letters: Letters) {
                 text.push(char::from(byte));
             }
             0x21..=0x7E if letters == Letters::Lower => {
-                text.push(char::from(byte.to_ascii_lowercase()))
+                text.push(char::from(byte.to_ascii_lowercase()));
             }
             0x21..=0x7E => text.push(char::from(byte)),
             _ => push_decimal_escape(text, byte),

@@ -1,7 +1,5 @@
 //! Bodies: where they end (RFC 9112, section 6) and how long they are, also when their inside was not captured.
 
-use memchr::memmem;
-
 use super::chunked::{Chunked, Malformed};
 use super::detect::{Detection, detect};
 use crate::packet::Nanos;
@@ -241,7 +239,10 @@ fn take_wire(tail: &mut Vec<u8>, data: &[u8], next: Detection) -> (usize, Progre
     let kept = tail.len();
     let mut joined = std::mem::take(tail);
     joined.extend_from_slice(data);
-    for at in memmem::find_iter(&joined, LAST_CHUNK) {
+    for (at, window) in joined.windows(LAST_CHUNK.len()).enumerate() {
+        if window != LAST_CHUNK {
+            continue;
+        }
         let end = at + LAST_CHUNK.len();
         let is_line_start = (is_start && at == 0) || joined[..at].ends_with(b"\r\n");
         let rest = &joined[end..];

@@ -1,6 +1,6 @@
 //! The chunked transfer coding (RFC 9112, section 7.1), piece by piece.
 
-use memchr::memchr;
+use super::detect::line_end;
 
 /// Longest line of a chunk's size with its extensions.
 const MAX_SIZE_LINE: u32 = 16 * 1024;
@@ -37,6 +37,15 @@ enum State {
     Done,
 }
 
+impl State {
+    const SIZE: Self = Self::Size {
+        size: 0,
+        digits: 0,
+        line_len: 0,
+        part: Part::Digits,
+    };
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     Digits,
@@ -64,15 +73,7 @@ impl Chunked {
         let mut used = 0;
         while let Some(&byte) = data.get(used) {
             match &mut self.state {
-                State::Begin => {
-                    self.state = State::Size {
-                        size: 0,
-                        digits: 0,
-                        line_len: 0,
-                        part: Part::Digits,
-                    };
-                    continue;
-                }
+                State::Begin => self.state = State::SIZE,
                 State::Size {
                     size,
                     digits,
@@ -98,7 +99,7 @@ impl Chunked {
                             *part = Part::Extension;
                         }
                         (b';', Part::Digits | Part::Space) if *digits > 0 => {
-                            *part = Part::Extension
+                            *part = Part::Extension;
                         }
                         (b' ' | b'\t', Part::Digits | Part::Space) if *digits > 0 => {
                             *part = Part::Space;
@@ -145,16 +146,9 @@ impl Chunked {
                     b'\r' if *is_empty_line => used += 1,
                     _ => {
                         let rest = data.get(used..).unwrap_or_default();
-                        match memchr(b'\n', rest) {
-                            Some(line_end) => {
-                                *is_empty_line = true;
-                                used += line_end + 1;
-                            }
-                            None => {
-                                *is_empty_line = false;
-                                used = data.len();
-                            }
-                        }
+                        let line_len = line_end(rest);
+                        *is_empty_line = line_len.is_some();
+                        used += line_len.map_or(rest.len(), |line_len| line_len + 1);
                     }
                 },
                 State::Done => return Ok(used),

@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use memchr::memchr_iter;
-
 use super::body::{Body, Framing, Progress};
-use super::detect::{Detection, detect_as, empty_lines};
+use super::detect::{Detection, detect_as, empty_lines, has_usual_method, line_end, line_ends};
 use super::exchange::{Exchange, Outcome};
 use super::half::{Half, State};
 use super::head::head_len;
@@ -104,15 +102,15 @@ impl Connection {
 
     /// Says that one side (`None`: the whole connection) ended, and adds the exchanges that end with it to `out`.
     pub fn end(&mut self, side: Option<Side>, end: End, time: Nanos, out: &mut Vec<Exchange>) {
-        match (side, end) {
-            (Some(side), End::Fin | End::Unknown) => self.close(side, end, time, out),
-            // A reset and a timeout end both sides.
-            _ => {
-                let client = self.client.unwrap_or(Side::Initiator);
-                self.close(client, end, time, out);
-                let server = self.client.unwrap_or(client).other();
-                self.close(server, end, time, out);
-            }
+        if let (Some(side), End::Fin | End::Unknown) = (side, end) {
+            return self.close(side, end, time, out);
+        }
+        // A reset and a timeout end both sides. Which is the client may show only now, from a head that was cut.
+        let first = self.client.unwrap_or(Side::Initiator);
+        self.close(first, end, time, out);
+        self.close(first.other(), end, time, out);
+        if let Some(client) = self.client {
+            self.close(client.other(), end, time, out);
         }
     }
 
@@ -145,8 +143,9 @@ impl Connection {
                 State::Body(_) => self.body(side, rest, is_fresh, time, out),
                 State::Ignore => return,
             };
-            is_fresh &= used == 0;
-            rest = rest.get(used..).unwrap_or_default();
+            let (passed, left) = rest.split_at_checked(used).unwrap_or_default();
+            is_fresh &= empty_lines(passed) == passed.len();
+            rest = left;
         }
     }
 
@@ -163,7 +162,6 @@ impl Connection {
         let max_head = self.config.max_head;
         let half = self.half(side);
         let is_hunting = matches!(half.state, State::Hunt);
-        let is_message = |told| matches!(told, Detection::Request | Detection::Response);
         let mut buffer = std::mem::take(&mut half.buffer);
         if buffer.is_empty() {
             let empty = empty_lines(rest);
@@ -172,14 +170,13 @@ impl Connection {
             }
             half.started = time;
             half.is_within = is_hunting && !is_fresh;
-        } else if is_hunting && is_fresh && is_message(detect_as(expected, rest, false)) {
-            // The start of a packet is a better sign than what was left over before it.
+        } else if is_hunting && is_fresh && begins_anew(expected, &buffer, rest) {
             return 0;
         }
         let room = max_head.saturating_sub(buffer.len()).min(rest.len());
         let added = &rest[..room];
         let old_len = buffer.len();
-        let has_line_end = memchr::memchr(b'\n', added).is_some();
+        let has_line_end = line_end(added).is_some();
         if old_len >= SHORT_HEAD && !has_line_end && old_len + added.len() < max_head {
             buffer.extend_from_slice(added);
             half.buffer = buffer;
@@ -249,8 +246,8 @@ impl Connection {
         time: Nanos,
     ) -> usize {
         let expected = self.expected(side);
-        let found = memchr_iter(b'\n', joined)
-            .map(|line_end| line_end + 1)
+        let found = line_ends(joined)
+            .map(|at| at + 1)
             .find(|&line| detect_as(expected, &joined[line..], true) != Detection::No);
         let at = found.unwrap_or(joined.len());
         self.notes.skipped_bytes += at as u64;
@@ -433,4 +430,20 @@ impl Connection {
         }
         self.body(side, bytes, false, time, out);
     }
+}
+
+/// Whether a message begins with a packet rather than with what was left over of unknown bytes before it, which may be
+/// the end of something else or the start of this message.
+fn begins_anew(expected: Option<Detection>, before: &[u8], packet: &[u8]) -> bool {
+    let is_message = |bytes: &[u8]| {
+        matches!(
+            detect_as(expected, bytes, false),
+            Detection::Request | Detection::Response
+        )
+    };
+    if !is_message(packet) {
+        return false;
+    }
+    let joined = [before, packet].concat();
+    !is_message(&joined) || (has_usual_method(packet) && !has_usual_method(&joined))
 }

@@ -1,7 +1,5 @@
 //! Telling HTTP/1.x from its first bytes.
 
-use memchr::memchr;
-
 /// What the first bytes of one side of a connection are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Detection {
@@ -62,13 +60,13 @@ fn detect_within(bytes: &[u8]) -> Detection {
         return told;
     }
     let bytes = bytes.get(empty_lines(bytes)..).unwrap_or_default();
-    let Some(line_end) = memchr(b'\n', bytes) else {
+    let Some(line_len) = line_end(bytes) else {
         return Detection::NeedMore;
     };
-    if told == Detection::Request && is_simple_request(trim_cr(&bytes[..line_end])) {
+    if told == Detection::Request && is_simple_request(trim_cr(&bytes[..line_len])) {
         return Detection::No;
     }
-    let next_line = &bytes[line_end + 1..];
+    let next_line = &bytes[line_len + 1..];
     let name_len = next_line.iter().take_while(|byte| is_token(**byte)).count();
     match next_line.get(name_len) {
         None => Detection::NeedMore,
@@ -76,6 +74,16 @@ fn detect_within(bytes: &[u8]) -> Detection {
         Some(b':') if name_len > 0 => told,
         Some(_) => Detection::No,
     }
+}
+
+/// Whether a request line begins with one of the methods of RFC 9110 (or PATCH).
+pub(super) fn has_usual_method(bytes: &[u8]) -> bool {
+    const METHODS: [&str; 9] = [
+        "GET ", "HEAD ", "POST ", "PUT ", "DELETE ", "CONNECT ", "OPTIONS ", "TRACE ", "PATCH ",
+    ];
+    METHODS
+        .iter()
+        .any(|method| bytes.starts_with(method.as_bytes()))
 }
 
 /// Length of the empty lines at the start.
@@ -112,6 +120,17 @@ pub(super) const fn is_token(byte: u8) -> bool {
                 | b'|'
                 | b'~'
         )
+}
+
+/// Place of the first line feed.
+pub(super) fn line_end(bytes: &[u8]) -> Option<usize> {
+    bytes.iter().position(|byte| *byte == b'\n')
+}
+
+/// Places of the line feeds.
+pub(super) fn line_ends(bytes: &[u8]) -> impl Iterator<Item = usize> {
+    let is_line_feed = |(at, byte): (usize, &u8)| (*byte == b'\n').then_some(at);
+    bytes.iter().enumerate().filter_map(is_line_feed)
 }
 
 /// A line without the carriage return at its end.
@@ -153,13 +172,13 @@ fn detect_request_line(bytes: &[u8]) -> Detection {
         Some(b' ') if method_len > 0 => {}
         Some(_) => return Detection::No,
     }
-    let line_end = memchr(b'\n', bytes);
-    let line = &bytes[..line_end.unwrap_or(bytes.len())];
+    let line_len = line_end(bytes);
+    let line = &bytes[..line_len.unwrap_or(bytes.len())];
     let target = trim_cr(line).get(method_len + 1..).unwrap_or_default();
-    if line.len() > MAX_LINE || target.iter().any(|byte| byte.is_ascii_control()) {
+    if line.len() > MAX_LINE || target.iter().any(u8::is_ascii_control) {
         return Detection::No;
     }
-    if line_end.is_none() {
+    if line_len.is_none() {
         return Detection::NeedMore;
     }
     let is_request = split_version(target).is_some_and(|(target, _)| !target.is_empty());

@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
-use httparse::Header;
-use memchr::{memchr, memchr_iter};
-
 use super::body::Framing;
-use super::detect::{empty_lines, is_simple_request, is_token, split_version, trim_cr};
+use super::detect::{
+    empty_lines, is_simple_request, is_token, line_end, line_ends, split_version, trim_cr,
+};
 use super::trace::TraceContext;
 use crate::redact::{Redaction, host_of};
+use httparse::Header;
 
 /// Header fields that a row keeps at most; repeated ones count once.
 const MAX_FIELDS: usize = 512;
@@ -110,7 +110,7 @@ pub(super) fn head_len(bytes: &[u8]) -> Option<usize> {
     let begin = empty_lines(bytes);
     let head = bytes.get(begin..)?;
     let mut line_start = 0;
-    for line_end in memchr_iter(b'\n', head) {
+    for line_end in line_ends(head) {
         let line = trim_cr(head.get(line_start..line_end)?);
         if line.is_empty() || (line_start == 0 && is_simple_request(line)) {
             return Some(begin + line_end + 1);
@@ -123,8 +123,8 @@ pub(super) fn head_len(bytes: &[u8]) -> Option<usize> {
 /// Splits a head into its start line and its header section.
 fn split_start_line(head: &[u8]) -> Option<(&[u8], &[u8])> {
     let head = head.get(empty_lines(head)..)?;
-    let line_end = memchr(b'\n', head)?;
-    Some((trim_cr(&head[..line_end]), &head[line_end + 1..]))
+    let line_len = line_end(head)?;
+    Some((trim_cr(&head[..line_len]), &head[line_len + 1..]))
 }
 
 /// Parses the head of a request: a whole one, or the whole lines of one that was cut.
@@ -255,11 +255,11 @@ impl Fields {
             self.coding = match self.coding {
                 // "identity" was a coding that does nothing (RFC 2616), and some still send it.
                 before if name.is_empty() || name.eq_ignore_ascii_case("identity") => before,
-                Coding::Chunked => Coding::Other,
                 Coding::Absent | Coding::Other if name.eq_ignore_ascii_case("chunked") => {
                     Coding::Chunked
                 }
-                Coding::Absent | Coding::Other => Coding::Other,
+                // Chunked must be the last one, and once.
+                _ => Coding::Other,
             };
         }
     }
@@ -282,7 +282,7 @@ fn parse_fields(section: &[u8], redaction: &Redaction) -> Fields {
     }
     let (mended, is_ambiguous) = mend(section);
     fields.is_ambiguous = is_ambiguous;
-    let mut many = vec![httparse::EMPTY_HEADER; memchr_iter(b'\n', &mended).count()];
+    let mut many = vec![httparse::EMPTY_HEADER; line_ends(&mended).count()];
     if let Ok(httparse::Status::Complete((_, headers))) =
         httparse::parse_headers(&mended, &mut many)
     {
@@ -325,7 +325,10 @@ fn mend(section: &[u8]) -> (Vec<u8>, bool) {
             }
             continue;
         }
-        let name_end = memchr(b':', line).unwrap_or(line.len());
+        let name_end = line
+            .iter()
+            .position(|byte| *byte == b':')
+            .unwrap_or(line.len());
         let name = line[..name_end].trim_ascii();
         is_field = name_end < line.len() && !name.is_empty() && name.iter().all(|b| is_token(*b));
         let delimits = |field: &[u8]| {

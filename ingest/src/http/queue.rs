@@ -172,14 +172,18 @@ impl Queue {
             .iter()
             .take(candidates)
             .any(|pending| pending.is_after_loss);
-        let is_certain = if self.is_pipelined {
-            candidates - certainly_lost == 1 && !may_lack_requests
-        } else {
-            candidates - certainly_lost == 1 || self.is_sequential
-        };
         if candidates == 0 {
             return None;
         }
+        let is_one_left = candidates - certainly_lost == 1;
+        let is_certain = if self.lost_requests && self.lost_responses != LostResponses::No {
+            // It may answer one that was lost after them.
+            false
+        } else if self.is_pipelined {
+            is_one_left && !may_lack_requests
+        } else {
+            is_one_left || self.is_sequential
+        };
         let answered_before = if is_certain {
             candidates - 1
         } else {

@@ -17,6 +17,9 @@ use crate::tcp::{End, Side};
 /// not make millions of them.
 const MAX_EMPTY_ROWS: i64 = 360;
 
+/// How far behind a SYN data can be that is seen before it.
+const MAX_BEHIND_SYN: u32 = 1 << 20;
+
 /// The socket of this machine at which a connection is seen.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Local {
@@ -148,9 +151,8 @@ impl Connection {
             return false;
         }
         // It came behind the first data: then it stands right before that.
-        const NEAR: u32 = 1 << 20;
         match self.wire.as_ref().and_then(|wire| wire.next_seq(side)) {
-            Some(next) => next.wrapping_sub(seq) <= NEAR,
+            Some(next) => next.wrapping_sub(seq) <= MAX_BEHIND_SYN,
             None => true,
         }
     }
@@ -249,13 +251,12 @@ impl Connection {
         }
     }
 
-    /// Gives up holes in its streams that nothing has filled for too long.
-    pub(super) fn give_up_holes(&mut self, due: Nanos, output: &mut Output, sink: &mut dyn Sink) {
-        let deadline = due.saturating_sub(output.settings.hole_timeout);
-        let is_due = |since: Nanos| since <= deadline;
-        if self.application.waits_since().is_some_and(is_due) {
+    /// Gives out what its streams have held back for too long.
+    pub(super) fn give_up_waiting(&mut self, due: Nanos, output: &mut Output, sink: &mut dyn Sink) {
+        let next_due = self.application.next_due(&output.settings);
+        if next_due.is_some_and(|next_due| next_due <= due) {
             self.with_application(output, due, sink, |application, context| {
-                application.flush(due, context);
+                application.give_up(due, context);
             });
         }
     }
@@ -312,8 +313,8 @@ impl Connection {
         if let (Some(flow), None) = (&self.flow, &self.ending) {
             due = due.min(flow.next_row);
         }
-        if let Some(since) = self.application.waits_since() {
-            due = due.min(since.saturating_add(settings.hole_timeout));
+        if let Some(application_due) = self.application.next_due(settings) {
+            due = due.min(application_due);
         }
         due
     }

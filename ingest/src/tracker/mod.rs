@@ -317,7 +317,7 @@ impl Tracker {
             return;
         }
         connection.interval_row(due, now, &mut self.output, sink);
-        connection.give_up_holes(due, &mut self.output, sink);
+        connection.give_up_waiting(due, &mut self.output, sink);
         self.table.schedule(id, self.now, &self.output.settings);
     }
 

@@ -161,7 +161,7 @@ impl Output {
             rtt_min_ns: flow.rtt_min_ns,
             connect_ns: flow.connect_ns,
             state: Some(state),
-            tcp_flags: is_tcp.then(|| flags.words().into()),
+            tcp_flags: (flags != TcpFlags::default()).then(|| flags.words().into()),
             l7,
             dst_name,
         }));

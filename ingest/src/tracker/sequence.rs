@@ -31,6 +31,7 @@ pub(super) struct Sequence {
     total: i64,
     /// Runs below `total` that no packet held: from, to, and when they were found.
     holes: Vec<(i64, i64, Nanos)>,
+    is_closed: bool,
 }
 
 impl Sequence {
@@ -54,8 +55,11 @@ impl Sequence {
         if ahead > MAX_AHEAD {
             return Added::default();
         }
-        let start = self.total + ahead;
+        let start = self.total + i64::from(self.is_closed) + ahead;
         let end = start + i64::from(len);
+        if self.is_closed && ahead >= 0 {
+            return Added::default();
+        }
         let is_keep_alive = len <= 1 && ahead == -1;
         let mut is_retransmission = false;
         if len > 0 && start < self.total && !is_keep_alive {
@@ -70,6 +74,16 @@ impl Sequence {
         Added {
             new_bytes: new_bytes as u64,
             is_retransmission,
+        }
+    }
+
+    /// A FIN stands behind everything so far: it takes a number, but is no byte.
+    pub(super) fn close(&mut self) {
+        if let Some(next) = &mut self.next
+            && !self.is_closed
+        {
+            *next = next.wrapping_add(1);
+            self.is_closed = true;
         }
     }
 
@@ -136,6 +150,16 @@ mod tests {
         let much_later = REORDER_WINDOW + 1;
         assert_eq!(add(&mut sequence, 60, 10), (30, false));
         assert!(sequence.add(much_later, 40, 20).is_retransmission);
+    }
+
+    #[test]
+    fn a_fin_is_no_byte() {
+        let mut sequence = Sequence::default();
+        assert_eq!(add(&mut sequence, 1, 10), (10, false));
+        sequence.close();
+        sequence.close();
+        assert_eq!(add(&mut sequence, 12, 0), (0, false));
+        assert_eq!(add(&mut sequence, 1, 10), (0, true));
     }
 
     #[test]

@@ -27,6 +27,7 @@ struct End {
     /// The half of the round trip between the wire and this end.
     half: HalfTrip,
     has_sent_syn: bool,
+    has_answered_syn: bool,
     has_sent_fin: bool,
 }
 
@@ -69,6 +70,9 @@ impl Wire {
             let added = end.sequence.add(segment.time, data_seq, data_len);
             flow.totals.bytes[side] += added.new_bytes;
             flow.totals.retransmits += u64::from(added.is_retransmission);
+            if is_fin {
+                end.sequence.close();
+            }
             let other = &mut self.ends[1 - side];
             if added.is_retransmission {
                 other.half.sent_again();
@@ -96,6 +100,12 @@ impl Wire {
             return;
         }
         self.ends[side].sequence.start(after_syn);
+        // A SYN that shows up behind its own answer says nothing about how long that took.
+        let is_behind_answer = segment.ack.is_none() && self.ends[1 - side].has_answered_syn;
+        if is_behind_answer {
+            return;
+        }
+        self.ends[side].has_answered_syn = segment.ack.is_some();
         self.ends[1 - side].half.sent(segment.time, after_syn);
         if segment.ack.is_none() {
             self.connecting_since.get_or_insert(segment.time);

@@ -16,12 +16,14 @@ pub(super) fn constant(function: &str, argument: &Expr) -> Result<IntervalMonthD
     match value {
         ScalarValue::Utf8(Some(text))
         | ScalarValue::LargeUtf8(Some(text))
-        | ScalarValue::Utf8View(Some(text)) => match parse_interval_month_day_nano(text.trim()) {
-            Ok(interval) => Ok(interval),
-            Err(_) => plan_err!(
-                "{function} cannot read '{text}' as a span of time: write it like '5m', '1h30m' or '2 days'"
-            ),
-        },
+        | ScalarValue::Utf8View(Some(text)) => {
+            let Ok(interval) = parse_interval_month_day_nano(&spaced(text)) else {
+                return plan_err!(
+                    "{function} cannot read '{text}' as a span of time: write it like '5m', '1h30m' or '2 days'"
+                );
+            };
+            Ok(interval)
+        }
         ScalarValue::IntervalMonthDayNano(Some(interval)) => Ok(*interval),
         ScalarValue::IntervalDayTime(Some(IntervalDayTime { days, milliseconds })) => {
             Ok(IntervalMonthDayNano {
@@ -37,4 +39,18 @@ pub(super) fn constant(function: &str, argument: &Expr) -> Result<IntervalMonthD
         }),
         _ => plan_err!("{function} needs a span of time like '5m' or INTERVAL '5 minutes'"),
     }
+}
+
+/// `1h30m` as `1h 30m`.
+fn spaced(text: &str) -> String {
+    let mut spaced = String::with_capacity(text.len() + 4);
+    let mut follows_letter = false;
+    for letter in text.trim().chars() {
+        if follows_letter && letter.is_ascii_digit() {
+            spaced.push(' ');
+        }
+        follows_letter = letter.is_alphabetic();
+        spaced.push(letter);
+    }
+    spaced
 }

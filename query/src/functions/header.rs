@@ -35,9 +35,9 @@ impl ScalarUDFImpl for Header {
     fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
         match arguments {
             [map @ DataType::Map(..), _name] => Ok(vec![map.clone(), DataType::Utf8]),
-            _ => plan_err!(
-                "header takes two values: headers (req_headers, resp_headers) and a name"
-            ),
+            _ => {
+                plan_err!("header takes two values: headers (req_headers, resp_headers) and a name")
+            }
         }
     }
 

@@ -107,7 +107,9 @@ struct Network {
 impl Network {
     /// `10.0.0.0/8`, `fd00::/8`, or a single address.
     fn parse(text: &str) -> Result<Self> {
-        let no_network = || exec_datafusion_err!("'{text}' is no network: write it like '10.0.0.0/8' or 'fd00::/8'");
+        let no_network = || {
+            exec_datafusion_err!("'{text}' is no network: write it like '10.0.0.0/8' or 'fd00::/8'")
+        };
         let (address, prefix) = match text.trim().split_once('/') {
             Some((address, prefix)) => (address, Some(prefix)),
             None => (text.trim(), None),

@@ -1,4 +1,4 @@
-//! The SQL functions that DataFusion lacks and people who look at traffic miss.
+//! The SQL functions that `DataFusion` lacks and people who look at traffic miss.
 
 mod duration;
 mod header;

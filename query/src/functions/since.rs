@@ -43,8 +43,7 @@ impl ScalarUDFImpl for Since {
         arguments: Vec<Expr>,
         context: &SimplifyContext,
     ) -> Result<ExprSimplifyResult> {
-        let (Some(now), [argument]) =
-            (context.query_execution_start_time(), arguments.as_slice())
+        let (Some(now), [argument]) = (context.query_execution_start_time(), arguments.as_slice())
         else {
             return Ok(ExprSimplifyResult::Original(arguments));
         };
@@ -52,10 +51,10 @@ impl ScalarUDFImpl for Since {
         let time = now
             .checked_sub_months(Months::new(span.months.unsigned_abs()))
             .and_then(|time| time.checked_sub_signed(TimeDelta::days(span.days.into())))
-            .and_then(|time| {
-                time.checked_sub_signed(TimeDelta::nanoseconds(span.nanoseconds))
-            })
-            .ok_or_else(|| plan_datafusion_err!("since reaches back before the first time there is"))?;
+            .and_then(|time| time.checked_sub_signed(TimeDelta::nanoseconds(span.nanoseconds)))
+            .ok_or_else(|| {
+                plan_datafusion_err!("since reaches back before the first time there is")
+            })?;
         let literal =
             ScalarValue::TimestampMicrosecond(Some(time.timestamp_micros()), Some("UTC".into()));
         Ok(ExprSimplifyResult::Simplified(Expr::Literal(literal, None)))

@@ -3,12 +3,15 @@
 use arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
 use datafusion::common::{Result, ScalarValue, internal_err, plan_err};
 use datafusion::functions::datetime::date_bin;
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
+use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
-/// Becomes `date_bin(interval, time)` while the query is planned, which knows that it keeps the order of times.
+/// Computes what `date_bin` computes, but takes the width as text too and keeps the precision of the times
+/// (`date_bin` turns a column of microseconds into one of nanoseconds).
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct TimeBucket {
     signature: Signature,
@@ -36,7 +39,10 @@ impl ScalarUDFImpl for TimeBucket {
             return plan_err!("time_bucket takes two values: a span of time and a time");
         };
         let width = match width {
-            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
+            // A parameter has no type before its value is bound.
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null => {
+                DataType::Utf8
+            }
             DataType::Interval(_) => DataType::Interval(IntervalUnit::MonthDayNano),
             _ => {
                 return plan_err!(
@@ -58,12 +64,13 @@ impl ScalarUDFImpl for TimeBucket {
     }
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
-        match arguments {
-            [_, time] => Ok(time.clone()),
-            _ => internal_err!("time_bucket has two arguments after coercion"),
-        }
+        let [_, time] = arguments else {
+            return internal_err!("time_bucket has two arguments after coercion");
+        };
+        Ok(time.clone())
     }
 
+    /// Reads the width once, while the query is planned.
     fn simplify(
         &self,
         mut arguments: Vec<Expr>,
@@ -72,12 +79,26 @@ impl ScalarUDFImpl for TimeBucket {
         let Some(width) = arguments.first_mut() else {
             return Ok(ExprSimplifyResult::Original(arguments));
         };
+        if matches!(
+            width,
+            Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(_)), _)
+        ) {
+            return Ok(ExprSimplifyResult::Original(arguments));
+        }
         let interval = super::duration::constant("time_bucket", width)?;
         *width = Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(interval)), None);
-        Ok(ExprSimplifyResult::Simplified(date_bin().call(arguments)))
+        let function = ScalarUDF::new_from_impl(Self::new());
+        Ok(ExprSimplifyResult::Simplified(Expr::ScalarFunction(
+            ScalarFunction::new_udf(function.into(), arguments),
+        )))
     }
 
-    fn invoke_with_args(&self, _arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        internal_err!("time_bucket is replaced by the time a query runs")
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        date_bin().invoke_with_args(arguments)
+    }
+
+    /// Steps come in the order of the times.
+    fn output_ordering(&self, inputs: &[ExprProperties]) -> Result<SortProperties> {
+        date_bin().inner().output_ordering(inputs)
     }
 }

@@ -96,7 +96,7 @@ fn at_the_end_an_unfinished_message_is_given_as_far_as_it_goes() {
     push(&mut framer, 1, Chunk::Data(b"\0\x0Aabc"));
     let mut seen = Vec::new();
     framer.finish(9, |message| {
-        seen.push((message.captured.to_vec(), message.wire_len))
+        seen.push((message.captured.to_vec(), message.wire_len));
     });
     assert_eq!(seen, [(b"abc".to_vec(), 10)]);
     framer.finish(9, |_| unreachable!("there is nothing more"));

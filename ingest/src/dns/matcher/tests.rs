@@ -311,7 +311,7 @@ fn a_zone_transfer_is_one_lookup() {
 #[test]
 fn a_multicast_query_is_answered_by_whoever_else_answers_first() {
     let asker = "10.0.0.1:5353";
-    let asked = || {
+    let question = || {
         message(
             0,
             0,
@@ -324,8 +324,8 @@ fn a_multicast_query_is_answered_by_whoever_else_answers_first() {
     let seen = lookups(
         &mut matcher,
         vec![
-            (asker, GROUP, 0, asked()),
-            (asker, GROUP, SECOND, asked()),
+            (asker, GROUP, 0, question()),
+            (asker, GROUP, SECOND, question()),
             (asker, GROUP, SECOND + 1, answer()),
             ("10.0.0.2:5353", GROUP, SECOND + 2, answer()),
             ("10.0.0.3:5353", GROUP, SECOND + 3, answer()),
@@ -355,7 +355,7 @@ fn a_multicast_query_is_answered_by_whoever_else_answers_first() {
 
 #[test]
 fn a_multicast_query_is_answered_by_unicast_to_its_asker_only() {
-    let asked = || message(3, 0, &[("host.local", 1)], &[]);
+    let question = || message(3, 0, &[("host.local", 1)], &[]);
     let answer = || {
         message(
             3,
@@ -367,8 +367,8 @@ fn a_multicast_query_is_answered_by_unicast_to_its_asker_only() {
     let seen = lookups(
         &mut matcher(),
         vec![
-            ("10.0.0.1:50001", "224.0.0.252:5355", 0, asked()),
-            ("10.0.0.2:50002", "224.0.0.252:5355", 1, asked()),
+            ("10.0.0.1:50001", "224.0.0.252:5355", 0, question()),
+            ("10.0.0.2:50002", "224.0.0.252:5355", 1, question()),
             ("10.0.0.9:5355", "10.0.0.2:50002", 2, answer()),
         ],
     );

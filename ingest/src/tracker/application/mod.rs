@@ -10,6 +10,9 @@
 //! What is not parsed is not reassembled either. A connection that was joined after its start goes back from `Other`
 //! to `Http` when a packet begins with a request or status line.
 
+mod ahead;
+mod recognition;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -21,12 +24,10 @@ use crate::dns;
 use crate::http;
 use crate::packet::{Nanos, TcpFlags};
 use crate::sink::Ledger;
-use crate::tcp::{Chunk, End, GapCause, Side};
-use crate::tcp::{Event, Segment as StreamSegment, Stream};
+use crate::tcp::{Chunk, End, Event, GapCause, Segment as StreamSegment, Side, Stream};
 
-/// Bytes that are kept, and runs of bytes that are looked at, before a connection is taken for something unknown.
-const MAX_UNDECIDED_BYTES: usize = 64 * 1024;
-const MAX_UNDECIDED_RUNS: u32 = 8;
+use ahead::AheadSegments;
+use recognition::{Told, Undecided, tell};
 
 /// What an application may use besides itself.
 pub(super) struct Context<'a> {
@@ -47,6 +48,8 @@ pub(super) struct Application {
     /// `None` once nothing is looked at any more.
     streams: Option<Box<[Stream; 2]>>,
     protocol: Protocol,
+    /// Segments that acknowledge what was not seen yet.
+    ahead: AheadSegments,
     /// What was counted for it in [`Context::held_bytes`].
     held_bytes: usize,
     /// Whether it was joined after its start, or has lost bytes: then messages may begin anywhere.
@@ -68,26 +71,6 @@ impl Default for Protocol {
     fn default() -> Self {
         Self::Unknown(Undecided::default())
     }
-}
-
-/// What came before the protocol was known.
-#[derive(Default)]
-struct Undecided {
-    /// The bytes that may begin a message, in the order they came.
-    pieces: Vec<(Side, Nanos, Vec<u8>)>,
-    bytes: usize,
-    runs: u32,
-    /// Whether a side's first bytes were looked at and are nothing known.
-    is_ruled_out: [bool; 2],
-}
-
-/// What the bytes of one side begin with.
-enum Told {
-    Http,
-    Dns,
-    Tls,
-    NeedMore,
-    Nothing,
 }
 
 impl Application {
@@ -114,10 +97,28 @@ impl Application {
         }
     }
 
-    /// Since when a stream waits for a hole to be filled.
-    pub(super) fn waits_since(&self) -> Option<Nanos> {
+    /// When it has held something back for too long.
+    pub(super) fn next_due(&self, settings: &Settings) -> Option<Nanos> {
+        let hole_due = self.hole_due(settings);
+        [self.ahead.due(), hole_due].into_iter().flatten().min()
+    }
+
+    /// Gives out what was held back for too long at `now`.
+    pub(super) fn give_up(&mut self, now: Nanos, context: &mut Context<'_>) {
+        let is_over = |due: Option<Nanos>| due.is_some_and(|due| due <= now);
+        if is_over(self.hole_due(context.settings)) {
+            self.flush(now, context);
+        } else if is_over(self.ahead.due()) {
+            self.take_ahead(context);
+            self.count_held(context);
+        }
+    }
+
+    /// When a hole in a stream has been open for long enough.
+    fn hole_due(&self, settings: &Settings) -> Option<Nanos> {
         let streams = self.streams.as_ref()?;
-        streams.iter().filter_map(Stream::waits_since).min()
+        let since = streams.iter().filter_map(Stream::waits_since).min()?;
+        Some(since.saturating_add(settings.hole_timeout))
     }
 
     /// Takes a segment.
@@ -126,6 +127,54 @@ impl Application {
         if is_reset || !(self.is_read() || self.begins_again(segment, context)) {
             return;
         }
+        match segment.ack {
+            Some(ack) if self.is_ahead(segment, ack) => {
+                if !self.ahead.push(segment, ack) {
+                    self.take_ahead(context);
+                }
+            }
+            _ => {
+                self.reassemble(segment, context);
+                self.take_caught_up(context);
+            }
+        }
+        self.bound(segment.time, context);
+    }
+
+    /// Whether a segment with content answers bytes of the other side that were not seen yet.
+    fn is_ahead(&self, segment: &Segment<'_>, ack: u32) -> bool {
+        let has_content = segment.payload_len > 0 || segment.flags.contains(TcpFlags::FIN);
+        let Some(streams) = self.streams.as_ref().filter(|_| has_content) else {
+            return false;
+        };
+        let other = &streams[index(segment.side.other())];
+        let fin = u32::from(other.is_finished());
+        other
+            .next_seq()
+            .is_some_and(|next| ack.wrapping_sub(next.wrapping_add(fin)).cast_signed() > 0)
+    }
+
+    /// Takes the segments whose acknowledgment was caught up with.
+    fn take_caught_up(&mut self, context: &mut Context<'_>) {
+        loop {
+            let mut ahead = std::mem::take(&mut self.ahead);
+            let ready = ahead.take_ready(|segment, ack| !self.is_ahead(segment, ack));
+            self.ahead = ahead;
+            let Some(ready) = ready else {
+                return;
+            };
+            self.reassemble(&ready.segment(), context);
+        }
+    }
+
+    /// Takes all segments that are held back, although something before them is missing.
+    fn take_ahead(&mut self, context: &mut Context<'_>) {
+        for ahead in self.ahead.take_all() {
+            self.reassemble(&ahead.segment(), context);
+        }
+    }
+
+    fn reassemble(&mut self, segment: &Segment<'_>, context: &mut Context<'_>) {
         let mut streams = self
             .streams
             .take()
@@ -150,11 +199,11 @@ impl Application {
         });
         self.may_begin_late |= stream.is_joined();
         self.streams = Some(streams);
-        self.bound(segment.time, context);
     }
 
     /// Gives up every hole: the bytes behind them are parsed, and the connection goes on.
-    pub(super) fn flush(&mut self, time: Nanos, context: &mut Context<'_>) {
+    fn flush(&mut self, time: Nanos, context: &mut Context<'_>) {
+        self.take_ahead(context);
         if let Some(mut streams) = self.streams.take() {
             for side in [Side::Initiator, Side::Responder] {
                 streams[index(side)].flush(time, |event, time| {
@@ -285,7 +334,7 @@ impl Application {
             Told::Tls => ("tls", Protocol::Tls),
             Told::NeedMore => {
                 undecided.keep(side, time, bytes);
-                if undecided.bytes > MAX_UNDECIDED_BYTES {
+                if undecided.is_too_much() {
                     self.protocol = Protocol::Other;
                 }
                 return;
@@ -311,7 +360,7 @@ impl Application {
             return;
         };
         let both = undecided.is_ruled_out == [true, true] && !self.may_begin_late;
-        if both || undecided.runs >= MAX_UNDECIDED_RUNS {
+        if both || undecided.is_too_much() {
             self.protocol = Protocol::Other;
         }
     }
@@ -334,6 +383,7 @@ impl Application {
     fn bound(&mut self, time: Nanos, context: &mut Context<'_>) {
         if !self.is_read() {
             self.streams = None;
+            self.ahead = AheadSegments::default();
         }
         self.count_held(context);
         if *context.held_bytes > context.settings.max_held_bytes && self.held_bytes > 0 {
@@ -359,32 +409,9 @@ impl Application {
             }
             Protocol::Dns(_) | Protocol::Tls | Protocol::Other => 0,
         };
-        let held_bytes = in_streams + in_protocol;
+        let held_bytes = in_streams + in_protocol + self.ahead.held_bytes();
         *context.held_bytes = (*context.held_bytes + held_bytes).saturating_sub(self.held_bytes);
         self.held_bytes = held_bytes;
-    }
-}
-
-impl Undecided {
-    /// The bytes of a side that were kept.
-    fn of(&self, side: Side) -> Option<Vec<u8>> {
-        let mut bytes = Vec::new();
-        for (of_side, _, piece) in &self.pieces {
-            if *of_side == side {
-                bytes.extend_from_slice(piece);
-            }
-        }
-        (!bytes.is_empty()).then_some(bytes)
-    }
-
-    fn keep(&mut self, side: Side, time: Nanos, bytes: &[u8]) {
-        self.bytes += bytes.len();
-        self.pieces.push((side, time, bytes.to_vec()));
-    }
-
-    fn forget(&mut self, side: Side) {
-        self.pieces.retain(|(of_side, _, _)| *of_side != side);
-        self.bytes = self.pieces.iter().map(|(_, _, bytes)| bytes.len()).sum();
     }
 }
 
@@ -413,32 +440,4 @@ impl Context<'_> {
 fn new_streams(settings: &Settings) -> Box<[Stream; 2]> {
     let limits = settings.stream_limits;
     Box::new([Stream::new(limits), Stream::new(limits)])
-}
-
-fn tell(bytes: &[u8], ports: [u16; 2]) -> Told {
-    if begins_tls(bytes) {
-        return Told::Tls;
-    }
-    let http = http::detect(bytes);
-    if matches!(http, http::Detection::Request | http::Detection::Response) {
-        return Told::Http;
-    }
-    let is_dns_port = ports.into_iter().any(dns::is_well_known_port);
-    let dns = dns::looks_like_dns_over_tcp(bytes, is_dns_port);
-    match (http, dns) {
-        (_, dns::Detection::Yes) => Told::Dns,
-        (http::Detection::NeedMore, _) | (_, dns::Detection::NeedMore) => Told::NeedMore,
-        _ => Told::Nothing,
-    }
-}
-
-/// A handshake record of TLS 1.0 to 1.3 with the hello of either end in it.
-fn begins_tls(bytes: &[u8]) -> bool {
-    const HANDSHAKE: u8 = 22;
-    const CLIENT_HELLO: u8 = 1;
-    const SERVER_HELLO: u8 = 2;
-    matches!(
-        bytes,
-        [HANDSHAKE, 3, 0..=4, _, _, CLIENT_HELLO | SERVER_HELLO, ..]
-    )
 }

@@ -1,0 +1,51 @@
+//! DNS, over UDP and TCP.
+
+use super::*;
+
+#[test]
+fn dns_over_udp_makes_lookups_flows_and_names() {
+    let mut tracker = tracker();
+    let mut rows = Vec::new();
+    let [query, response] = [dns_message(7, false), dns_message(7, true)];
+    tracker.packet(&datagram(0, &query, false, Vantage::Wire), &mut rows);
+    tracker.packet(&datagram(MS, &response, true, Vantage::Wire), &mut rows);
+    let late = dns_message(8, false);
+    tracker.packet(&datagram(2 * MS, &late, false, Vantage::Wire), &mut rows);
+    let mut talk = Talk::new(3 * MS, 1, 9);
+    talk.handshake().exchange().close();
+    for packet in &talk.packets {
+        tracker.packet(&packet.packet(Vantage::Wire), &mut rows);
+    }
+    tracker.tick(60 * SECOND, &mut rows);
+    let rows = Rows::of(rows);
+    let outcomes: Vec<_> = rows.dns.iter().filter_map(|row| row.outcome).collect();
+    assert_eq!(outcomes, ["ok", "timeout"]);
+    assert_eq!(rows.dns[0].latency_ns, Some(MS));
+    let [udp, tcp] = ["udp", "tcp"].map(|word| {
+        let is_of = |flow: &&Flow| flow.protocol == Some(word);
+        let flows: Vec<&Flow> = rows.flows.iter().filter(is_of).collect();
+        assert_eq!(flows.len(), 1, "{word}");
+        flows[0]
+    });
+    assert_eq!((udp.src_port, udp.l7), (Some(5000), Some("dns")));
+    assert_eq!((udp.packets_sent, udp.packets_received), (Some(2), Some(1)));
+    assert_eq!(tcp.dst_name.as_deref(), Some("weir.test"));
+    assert_eq!(tracker.connections(), 0);
+}
+
+#[test]
+fn dns_over_tcp_makes_lookups_too() {
+    let framed = |message: Vec<u8>| [&(message.len() as u16).to_be_bytes()[..], &message].concat();
+    let mut talk = Talk::new(0, 1, 9);
+    let query = framed(dns_message(3, false));
+    talk.handshake()
+        .send(true, ACK, &query[..10])
+        .send(true, ACK, &query[10..])
+        .send(false, ACK, &framed(dns_message(3, true)))
+        .close();
+    let rows = rows_of_wire(&talk.packets);
+    assert_eq!(rows.dns.len(), 1);
+    assert_eq!(rows.dns[0].transport, Some("tcp"));
+    assert_eq!(rows.dns[0].latency_ns, Some(2 * MS));
+    assert_eq!(rows.flows[0].l7, Some("dns"));
+}

@@ -1,0 +1,179 @@
+//! TCP as a wire shows it.
+
+use super::*;
+
+#[test]
+fn a_connection_on_a_wire_makes_one_flow_and_a_row_each_request() {
+    let mut talk = Talk::new(0, 100, 900);
+    talk.handshake().exchange().exchange().close();
+    let rows = rows_of_wire(&talk.packets);
+    assert_eq!(rows.http.len(), 2);
+    let http = &rows.http[0];
+    assert_eq!((http.status, http.role), (Some(200), None));
+    assert_eq!(http.client_port, Some(40_000));
+    assert_eq!(http.latency_ns, Some(MS));
+    assert_eq!(rows.states(), ["closed"]);
+    let flow = &rows.flows[0];
+    assert_eq!(flow.conn_id, http.conn_id);
+    assert_eq!(flow.src_port, Some(40_000));
+    assert_eq!(flow.bytes_sent, Some(2 * REQUEST.len() as i64));
+    assert_eq!(flow.bytes_received, Some(2 * RESPONSE.len() as i64));
+    assert_eq!(
+        (flow.packets_sent, flow.packets_received),
+        (Some(6), Some(4))
+    );
+    assert_eq!(flow.connect_ns, Some(2 * MS));
+    assert_eq!(flow.rtt_min_ns, Some(2 * MS));
+    assert_eq!(flow.retransmits, Some(0));
+    assert_eq!(flow.l7, Some("http"));
+    assert_eq!(flow.tcp_flags.as_deref(), Some("syn ack fin"));
+    assert_eq!(rows.losses, []);
+}
+
+#[test]
+fn order_and_repetition_change_no_row_of_http() {
+    let mut talk = Talk::new(0, u32::MAX - 30, 900);
+    talk.handshake().exchange().exchange().close();
+    let expected = rows_of_wire(&talk.packets);
+    let mut packets = talk.packets.clone();
+    packets.swap(0, 1);
+    packets.swap(3, 4);
+    packets.swap(5, 6);
+    packets.insert(6, packets[3].clone());
+    let rows = rows_of_wire(&packets);
+    assert_eq!(rows.http, expected.http);
+    assert_eq!(rows.flows[0].bytes_sent, expected.flows[0].bytes_sent);
+    assert_eq!(
+        rows.flows[0].bytes_received,
+        expected.flows[0].bytes_received
+    );
+}
+
+#[test]
+fn refused_reset_and_unanswered_connections_are_told_apart() {
+    let mut refused = Talk::new(0, 1, 0);
+    refused
+        .send(true, SYN, b"")
+        .send(false, RST.union(ACK), b"");
+    assert_eq!(rows_of_wire(&refused.packets).states(), ["refused"]);
+
+    let mut reset = Talk::new(0, 1, 9);
+    reset
+        .handshake()
+        .send(true, ACK, REQUEST)
+        .send(false, RST, b"");
+    let rows = rows_of_wire(&reset.packets);
+    assert_eq!(rows.states(), ["reset"]);
+    assert_eq!(rows.http[0].outcome, Some("reset"));
+
+    let mut unanswered = Talk::new(0, 1, 9);
+    unanswered.send(true, SYN, b"");
+    let mut tracker = tracker();
+    let mut rows = Vec::new();
+    tracker.packet(&unanswered.packets[0].packet(Vantage::Wire), &mut rows);
+    tracker.tick(400 * SECOND, &mut rows);
+    let rows = Rows::of(rows);
+    assert_eq!(rows.states().last(), Some(&"timeout"));
+    assert_eq!(rows.flows.last().unwrap().time, 300_000_000);
+    assert_eq!(tracker.connections(), 0);
+}
+
+#[test]
+fn a_reset_after_both_ends_finished_is_a_normal_end() {
+    let mut talk = Talk::new(0, 1, 9);
+    talk.handshake().exchange().close().send(true, RST, b"");
+    assert_eq!(rows_of_wire(&talk.packets).states(), ["closed"]);
+}
+
+#[test]
+fn a_long_connection_shows_each_interval_and_its_sums_are_right() {
+    let mut talk = Talk::new(0, 1, 9);
+    talk.handshake().exchange();
+    talk.time = 35 * SECOND;
+    talk.exchange().close();
+    let rows = rows_of_wire(&talk.packets);
+    assert_eq!(rows.states(), ["open", "active", "active", "closed"]);
+    let flags: Vec<_> = rows
+        .flows
+        .iter()
+        .map(|flow| flow.tcp_flags.as_deref())
+        .collect();
+    assert_eq!(flags, [Some("syn ack"), None, None, Some("ack fin")]);
+    let times: Vec<i64> = rows.flows.iter().map(|flow| flow.time).collect();
+    assert_eq!(times, [10_000_000, 20_000_000, 30_000_000, 35_003_000]);
+    let sent: i64 = rows.flows.iter().filter_map(|flow| flow.bytes_sent).sum();
+    assert_eq!(sent, 2 * REQUEST.len() as i64);
+}
+
+#[test]
+fn a_syn_with_another_number_begins_another_connection() {
+    let mut first = Talk::new(0, 1, 9);
+    first.handshake().exchange().close();
+    let mut second = Talk::new(first.time, 5000, 7000);
+    second.handshake().exchange();
+    second.packets.insert(1, second.packets[0].clone());
+    let rows = rows_of_wire(&[first.packets, second.packets].concat());
+    assert_eq!(rows.http.len(), 2);
+    assert_ne!(rows.http[0].conn_id, rows.http[1].conn_id);
+    assert_eq!(rows.states(), ["closed", "open"]);
+}
+
+#[test]
+fn a_connection_joined_late_is_told_by_its_http() {
+    let mut talk = Talk::new(0, 1, 9);
+    // The client has the lower port here: only HTTP tells who it is.
+    talk.send(false, ACK, b"the end of a body\r\n")
+        .send(false, ACK, b"")
+        .exchange();
+    for packet in &mut talk.packets {
+        packet.from_client = !packet.from_client;
+    }
+    let rows = rows_of_wire(&talk.packets);
+    assert_eq!(rows.http.len(), 1);
+    assert_eq!(rows.http[0].client_port, Some(8080));
+    assert_eq!(rows.flows[0].src_port, Some(8080));
+    assert_eq!(rows.states(), ["active"]);
+}
+
+#[test]
+fn a_lost_segment_of_http_is_in_the_ledger_and_a_byte_count_is_still_right() {
+    let mut talk = Talk::new(0, 1, 9);
+    let body = vec![b'x'; 1000];
+    talk.handshake()
+        .send(true, ACK, REQUEST)
+        .send(
+            false,
+            ACK,
+            b"HTTP/1.1 200 OK\r\nContent-Length: 3000\r\n\r\n",
+        )
+        .send(false, ACK, &body)
+        .send(false, ACK, &body)
+        .send(false, ACK, &body)
+        .close();
+    talk.packets.remove(6);
+    let rows = rows_of_wire(&talk.packets);
+    assert_eq!(rows.http[0].resp_body_bytes, Some(3000));
+    assert_eq!(rows.flows[0].bytes_received, Some(3041));
+    let losses: Vec<_> = rows
+        .losses
+        .iter()
+        .map(|loss| (loss.reason.as_deref(), loss.bytes))
+        .collect();
+    assert_eq!(losses, [(Some("missing_segment"), Some(1000))]);
+}
+
+#[test]
+fn other_protocols_are_not_reassembled() {
+    let mut talk = Talk::new(0, 1, 9);
+    talk.handshake()
+        .send(false, ACK, b"220 mail ready\r\n")
+        .send(true, ACK, b"EHLO me\r\n")
+        .send(true, ACK, REQUEST);
+    let rows = rows_of_wire(&talk.packets);
+    assert_eq!((rows.http.len(), rows.flows[0].l7), (0, None));
+
+    let mut talk = Talk::new(0, 1, 9);
+    talk.handshake()
+        .send(true, ACK, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03");
+    assert_eq!(rows_of_wire(&talk.packets).flows[0].l7, Some("tls"));
+}

@@ -1,0 +1,102 @@
+//! Files and batches whose times or values cannot match are not read.
+
+use crate::support::{Bench, HOUR, SECOND, TEN_OCLOCK, http};
+
+/// One file for each of six hours from 10 o'clock on, ten rows each; the last hour in memory.
+async fn six_hours() -> Bench {
+    let bench = Bench::new().await;
+    for hour in 0..6 {
+        for number in 0..10 {
+            let time = TEN_OCLOCK + hour * HOUR + number * SECOND;
+            bench.store.append(http(hour * 10 + number, time).into());
+        }
+        if hour < 5 {
+            bench.store.flush().await.unwrap();
+        }
+    }
+    bench
+}
+
+fn files_in(plan: &str) -> usize {
+    plan.matches(".parquet").count()
+}
+
+#[tokio::test]
+async fn files_outside_the_time_range_are_not_opened() {
+    let bench = six_hours().await;
+    for (filter, files) in [
+        ("true", 5),
+        (
+            "time >= '2026-11-20T12:00:00Z' AND time < '2026-11-20T13:00:00Z'",
+            1,
+        ),
+        ("time >= '2026-11-20T12:00:00Z'", 3),
+        ("time > TIMESTAMP '2026-11-20T13:30:00Z'", 1),
+        (
+            "time BETWEEN '2026-11-20T10:00:00Z' AND '2026-11-20T11:30:00Z'",
+            2,
+        ),
+        ("time_bucket('1h', time) = '2026-11-20T12:00:00Z'", 5),
+        ("time > now() + interval '20 years'", 0),
+        ("time > since('-7300 days')", 0),
+        (
+            "time < '2026-11-20T11:00:00Z' OR time > '2026-11-20T14:00:00Z' AND status = 500",
+            2,
+        ),
+    ] {
+        let plan = bench
+            .plan(&format!("SELECT path FROM http_events WHERE {filter}"))
+            .await;
+        assert_eq!(files_in(&plan), files, "{filter}\n{plan}");
+    }
+}
+
+#[tokio::test]
+async fn values_prune_by_the_statistics_of_row_groups() {
+    let bench = six_hours().await;
+    let plan = bench
+        .plan("SELECT time FROM http_events WHERE resp_body_bytes = 23")
+        .await;
+    assert!(
+        plan.contains("row_groups_pruned_statistics=5 total → 1 matched"),
+        "{plan}"
+    );
+    assert_eq!(plan.matches("resp_body_bytes@30 = 23").count(), 1, "{plan}");
+    assert_eq!(
+        bench
+            .rows("SELECT path FROM http_events WHERE resp_body_bytes = 23")
+            .await,
+        ["/items/23"]
+    );
+}
+
+#[tokio::test]
+async fn counting_reads_no_rows() {
+    let bench = six_hours().await;
+    let plan = bench.plan("SELECT count(*) FROM http_events").await;
+    assert_eq!(files_in(&plan), 0, "{plan}");
+    assert_eq!(bench.rows("SELECT count(*) FROM http_events").await, ["60"]);
+}
+
+#[tokio::test]
+async fn only_the_columns_that_are_asked_for_are_read() {
+    let bench = six_hours().await;
+    let plan = bench
+        .plan("SELECT sum(latency_ns) FROM http_events WHERE status = 500")
+        .await;
+    assert!(plan.contains("projection=[latency_ns, status]"), "{plan}");
+}
+
+#[tokio::test]
+async fn the_newest_rows_come_from_the_newest_files() {
+    let bench = six_hours().await;
+    let sql = "SELECT path FROM http_events ORDER BY time DESC LIMIT 12";
+    let expected: Vec<String> = (48..60).rev().map(|n| format!("/items/{n}")).collect();
+    assert_eq!(bench.rows(sql).await, expected);
+    // The oldest files were given up without a look inside.
+    let plan = bench.plan(sql).await;
+    assert!(
+        plan.contains("files_ranges_pruned_statistics=5 total → "),
+        "{plan}"
+    );
+}

@@ -1,0 +1,57 @@
+"""HTTP/1.1 client: COUNT GET requests for PATH over one connection.
+
+usage: http_client.py ADDRESS PORT PATH COUNT [pipelined]
+
+Plain: one after the other, through http.client. "pipelined": all requests in one send, then all answers are read.
+Prints one status code a line.
+"""
+
+import http.client
+import socket
+import sys
+
+
+def one_after_the_other(address, port, path, count):
+    connection = http.client.HTTPConnection(address, port)
+    for _ in range(count):
+        connection.request("GET", path, headers={"User-Agent": "weir-peer"})
+        response = connection.getresponse()
+        response.read()
+        print(response.status)
+    connection.close()
+
+
+class Unclosed(http.client.HTTPResponse):
+    """Reads one response from a shared reader and leaves the reader open for the next one."""
+
+    def __init__(self, reader):
+        self.reader = reader
+        super().__init__(self)
+
+    def makefile(self, _mode):
+        return self.reader
+
+    def _close_conn(self):
+        self.fp = None
+
+
+def pipelined(address, port, path, count):
+    request = f"GET {path} HTTP/1.1\r\nHost: {address}:{port}\r\nUser-Agent: weir-peer\r\n\r\n".encode()
+    with socket.create_connection((address, port)) as connection:
+        connection.sendall(request * count)
+        reader = connection.makefile("rb")
+        for _ in range(count):
+            response = Unclosed(reader)
+            response.begin()
+            response.read()
+            print(response.status)
+
+
+def main():
+    address, port, path, count = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+    run = pipelined if sys.argv[5:] == ["pipelined"] else one_after_the_other
+    run(address, port, path, count)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+//! What every end-to-end test has of its own.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tempfile::TempDir;
+
+use crate::answer::Row;
+use crate::requirement::{obstacle, skip};
+use crate::{Cgroup, Place, Weir, weir};
+
+/// Tests take turns: a slow machine that runs several load tests and captures at once proves nothing.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// A cgroup and a directory of one test.
+#[derive(Debug)]
+pub struct Lab {
+    cgroup: Cgroup,
+    directory: TempDir,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Lab {
+    /// A lab for the test of this name, which needs capture and these programs (and `/usr/bin/python3`, always).
+    ///
+    /// `None`, after saying why, where the machine lacks something.
+    pub fn new(name: &str, programs: &[&str]) -> Option<Self> {
+        // A test that failed while it had its turn has cleaned up like any other.
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut needed = vec![crate::place::PYTHON];
+        needed.extend(programs);
+        if let Some(why) = obstacle(&needed) {
+            skip(name, &why);
+            return None;
+        }
+        Some(Self {
+            cgroup: Cgroup::new(name),
+            directory: tempfile::Builder::new()
+                .prefix("weir-test-")
+                .tempdir()
+                .expect("a temporary directory can be made"),
+            _turn: turn,
+        })
+    }
+
+    /// The cgroup that weir watches.
+    pub fn cgroup(&self) -> &Cgroup {
+        &self.cgroup
+    }
+
+    /// Inside the cgroup that weir watches.
+    pub fn inside(&self) -> Place<'_> {
+        Place::OUTSIDE.in_cgroup(&self.cgroup)
+    }
+
+    /// The test's directory.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Where weir keeps its files.
+    pub fn data(&self) -> PathBuf {
+        self.directory().join("data")
+    }
+
+    /// Starts weir on the cgroup and waits until it captures.
+    pub fn weir(&self) -> Weir {
+        Weir::start(&self.cgroup, &self.data(), self.directory())
+    }
+
+    /// What `weir sql` answers from the data directory alone.
+    pub fn offline(&self, sql: &str) -> Vec<Row> {
+        offline(&self.data(), sql)
+    }
+}
+
+/// What `weir sql` answers from a data directory alone.
+pub fn offline(data: &Path, sql: &str) -> Vec<Row> {
+    let data = data.to_str().expect("temporary directories are UTF-8");
+    Row::all(&weir(&["sql", sql, "--data", data, "--format", "json"]).text())
+}

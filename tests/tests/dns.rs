@@ -1,0 +1,187 @@
+//! DNS between dig and dnsmasq on an odd port, as rows of `dns_events`.
+
+use serde_json::Value;
+use weir_tests::{Dnsmasq, Lab, Place, Row, Weir, assert_column};
+
+const ROWS: &str = "SELECT * FROM dns_events ORDER BY time, role";
+
+/// The client's and the server's row of the one query made.
+fn one_at_both_ends(weir: &Weir) -> [Row; 2] {
+    let rows = weir.exactly(2, ROWS);
+    let [client, server] = rows.try_into().expect("exactly two");
+    assert_eq!(client.text("role"), Some("client"));
+    assert_eq!(server.text("role"), Some("server"));
+    [client, server]
+}
+
+/// The records of the answer section as `type data`, sorted.
+fn records(row: &Row) -> Vec<String> {
+    let answers = row.value("answers").as_array().cloned().unwrap_or_default();
+    let mut records: Vec<String> = answers
+        .iter()
+        .map(|answer| {
+            assert!(
+                answer["name"].is_string() && answer["ttl"].is_u64(),
+                "{row:?}"
+            );
+            let text = |field: &str| answer[field].as_str().unwrap_or_default().to_owned();
+            format!("{} {}", text("type"), text("data"))
+        })
+        .collect();
+    records.sort();
+    records
+}
+
+/// Asks for one name with dig, both ends in the cgroup, and gives the two rows of it to `check`.
+fn ask(test: &str, name: &str, kind: &str, check: impl Fn(&Row)) {
+    let Some(lab) = Lab::new(test, &["dig", "dnsmasq"]) else {
+        return;
+    };
+    let weir = lab.weir();
+    let dns = Dnsmasq::start(lab.inside());
+    dns.dig(lab.inside(), name, kind);
+    let rows = one_at_both_ends(&weir);
+    assert_eq!(rows[0].value("dns_id"), rows[1].value("dns_id"));
+    for row in rows {
+        assert_eq!(row.text("qname"), Some(name));
+        assert_eq!(row.text("qtype"), Some(kind));
+        assert_eq!(row.text("transport"), Some("udp"));
+        assert_eq!(row.text("client_ip"), Some("127.0.0.1"));
+        assert_eq!(row.text("server_ip"), Some("127.0.0.1"));
+        assert_eq!(row.int("server_port"), Some(i64::from(dns.port())));
+        assert_eq!(row.text("outcome"), Some("ok"));
+        assert_eq!(row.text("cgroup"), Some(lab.cgroup().name().as_str()));
+        assert!(row.int("latency_ns") > Some(0), "{row:?}");
+        assert!(
+            row.text("flags")
+                .is_some_and(|flags| flags.split(' ').any(|flag| flag == "rd")),
+            "{row:?}"
+        );
+        let process = if row.text("role") == Some("client") {
+            "dig"
+        } else {
+            "dnsmasq"
+        };
+        // dig sends from a thread of its own name.
+        assert!(
+            row.text("process")
+                .is_some_and(|name| name == process || name.starts_with("isc-")),
+            "{row:?}"
+        );
+        assert!(
+            row.text("exe").is_some_and(|exe| exe.ends_with(process)),
+            "{row:?}"
+        );
+        check(&row);
+    }
+}
+
+#[test]
+fn an_a_query_has_its_addresses() {
+    ask("dns-a", "www.weir.test", "A", |row| {
+        assert_eq!(row.text("rcode"), Some("NOERROR"));
+        assert_eq!(records(row), ["A 192.0.2.10", "A 192.0.2.11"]);
+        let addresses = row
+            .value("answer_ips")
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        assert_eq!(addresses.len(), 2, "{row:?}");
+        assert!(addresses.contains(&Value::from("192.0.2.10")), "{row:?}");
+    });
+}
+
+#[test]
+fn an_aaaa_query_has_its_address() {
+    ask("dns-aaaa", "www.weir.test", "AAAA", |row| {
+        assert_eq!(row.text("rcode"), Some("NOERROR"));
+        assert_eq!(records(row), ["AAAA 2001:db8::10"]);
+    });
+}
+
+#[test]
+fn a_txt_query_has_its_text() {
+    ask("dns-txt", "text.weir.test", "TXT", |row| {
+        let [record] = records(row).try_into().expect("one record");
+        assert!(
+            record.starts_with("TXT ") && record.contains("flow=measured"),
+            "{record}"
+        );
+    });
+}
+
+#[test]
+fn an_mx_query_has_its_preference_and_host() {
+    ask("dns-mx", "weir.test", "MX", |row| {
+        let [record] = records(row).try_into().expect("one record");
+        assert_eq!(record.trim_end_matches('.'), "MX 10 mail.weir.test");
+    });
+}
+
+#[test]
+fn a_name_that_does_not_exist_is_answered_all_the_same() {
+    ask("dns-nxdomain", "nobody.weir.test", "A", |row| {
+        assert_eq!(row.text("rcode"), Some("NXDOMAIN"));
+        assert_eq!(records(row), Vec::<String>::new());
+    });
+}
+
+#[test]
+fn a_query_that_nobody_answers_is_a_row_with_outcome_timeout() {
+    let Some(lab) = Lab::new("dns-timeout", &["dig", "dnsmasq"]) else {
+        return;
+    };
+    let weir = lab.weir();
+    let dns = Dnsmasq::start(lab.inside());
+    dns.dig(lab.inside(), "www.silent.test", "A");
+
+    // dig asks dnsmasq (two ends), and dnsmasq asks the silent server, which runs outside of the cgroup.
+    let rows = weir.rows_when(ROWS, "three rows", |rows| rows.len() >= 3);
+    assert_column(&rows, "outcome", "timeout");
+    assert_column(&rows, "qname", "www.silent.test");
+    assert_column(&rows, "latency_ns", Value::Null);
+    assert_column(&rows, "rcode", Value::Null);
+    let asked_by = |process: &str, role: &str| {
+        rows.iter().any(|row| {
+            row.text("role") == Some(role)
+                && row.text("exe").is_some_and(|exe| exe.ends_with(process))
+        })
+    };
+    assert!(asked_by("dig", "client"), "{rows:?}");
+    assert!(asked_by("dnsmasq", "server"), "{rows:?}");
+    assert!(asked_by("dnsmasq", "client"), "{rows:?}");
+}
+
+#[test]
+fn every_query_of_many_is_a_row() {
+    let Some(lab) = Lab::new("dns-many", &["dig", "dnsmasq"]) else {
+        return;
+    };
+    let weir = lab.weir();
+    let dns = Dnsmasq::start(lab.inside());
+    for _ in 0..40 {
+        dns.dig(lab.inside(), "www.weir.test", "A");
+    }
+    let rows = weir.exactly(80, ROWS);
+    assert_column(&rows, "outcome", "ok");
+    assert_eq!(
+        rows.iter()
+            .filter(|row| row.text("role") == Some("client"))
+            .count(),
+        40
+    );
+    assert_eq!(weir.losses(), 0);
+}
+
+#[test]
+fn a_resolver_alone_in_the_cgroup_gives_server_rows_only() {
+    let Some(lab) = Lab::new("dns-server-alone", &["dig", "dnsmasq"]) else {
+        return;
+    };
+    let weir = lab.weir();
+    let dns = Dnsmasq::start(lab.inside());
+    dns.dig(Place::OUTSIDE, "www.weir.test", "A");
+    let rows = weir.exactly(1, ROWS);
+    assert_column(&rows, "role", "server");
+    assert_column(&rows, "process", "dnsmasq");
+}
