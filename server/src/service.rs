@@ -64,7 +64,7 @@ pub(crate) enum ServiceError {
         /// The data directory.
         directory: String,
         /// Why.
-        source: StoreError,
+        source: Box<StoreError>,
     },
 }
 
@@ -210,7 +210,7 @@ impl Service {
         spiller.stop().await;
         store.flush().await.map_err(|source| ServiceError::Flush {
             directory: config.data.display().to_string(),
-            source,
+            source: Box::new(source),
         })
     }
 }

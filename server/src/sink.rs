@@ -50,7 +50,10 @@ impl Sink for StoreSink {
 
 /// What was lost since the start, by stage and reason.
 #[derive(Debug, Default)]
-pub struct LossTotals(Mutex<BTreeMap<(Arc<str>, Arc<str>), (u64, u64)>>);
+pub struct LossTotals(Mutex<BTreeMap<StageAndReason, EventsAndBytes>>);
+
+type StageAndReason = (Arc<str>, Arc<str>);
+type EventsAndBytes = (u64, u64);
 
 /// Losses of one stage and reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -148,14 +148,13 @@ impl Sql {
             timeout: self.timeout,
         };
         let mut out = io::BufWriter::new(io::stdout().lock());
-        let answered = match format {
-            Some(format) => self.stream(&question, format, &mut out),
-            None => {
-                let shown = self.limit.unwrap_or(TABLE_ROWS);
-                // One more than is shown tells whether there are more.
-                question.limit = Some(shown.saturating_add(1));
-                self.table(&question, shown, &mut out)
-            }
+        let answered = if let Some(format) = format {
+            self.stream(&question, format, &mut out)
+        } else {
+            let shown = self.limit.unwrap_or(TABLE_ROWS);
+            // One more than is shown tells whether there are more.
+            question.limit = Some(shown.saturating_add(1));
+            self.table(&question, shown, &mut out)
         };
         match answered {
             Ok(()) => Ok(ExitCode::SUCCESS),

@@ -30,7 +30,8 @@ pub fn distinct_names(schema: &SchemaRef) -> SchemaRef {
             }
             let is_elsewhere =
                 |name: &String| schema.fields().iter().any(|other| other.name() == name);
-            let name = (1..)
+            // No more names than that can be taken.
+            let name = (1..=schema.fields().len() * 2)
                 .map(|number| format!("{}_{number}", field.name()))
                 .find(|name| !is_elsewhere(name) && !taken.contains(name))
                 .unwrap_or_default();

@@ -17,7 +17,7 @@ use super::{Question, SqlError};
 use crate::formats::{Format, distinct_names, renamed};
 
 /// Nobody else waits for the directory, so a query may take its time unless told otherwise.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+const DEFAULT_TIMEOUT: Duration = Duration::from_hours(24);
 
 /// Writes the answer in this format.
 pub(super) fn stream(

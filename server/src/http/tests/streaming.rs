@@ -19,7 +19,7 @@ fn begin(server: &Server, format: &str) -> TcpStream {
         "GET /api/v1/sql?q={ENDLESS}&format={format} HTTP/1.1\r\nhost: weir\r\n\r\n"
     )
     .unwrap();
-    let mut beginning = [0; 64 * 1024];
+    let mut beginning = vec![0; 64 * 1024];
     connection.read_exact(&mut beginning).unwrap();
     assert!(beginning.starts_with(b"HTTP/1.1 200 OK"));
     connection
