@@ -29,7 +29,7 @@ lint: ## Check format and lints as CI does
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 
-fuzz: ## Fuzz the parsers for a minute each (SECONDS_EACH=n sets how long; needs a nightly toolchain and cargo-fuzz)
+fuzz: ## Fuzz the parsers for a minute each (SECONDS_EACH=n sets how long; needs cargo-fuzz)
 	@tools/fuzz.sh
 
 clean: ## Remove what was built and what the tests installed

@@ -72,19 +72,20 @@ if ((${#missing[@]} > 0)); then
     fi
 fi
 
-# Debian's own rustc is too old; rustup brings the right one. Only CI takes it without asking.
+# Debian's own rustc is too old; rustup brings the right one, into ~/.cargo and ~/.rustup.
 [[ -e $HOME/.cargo/env ]] && . "$HOME/.cargo/env"
 rust=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$here/../Cargo.toml")
 get_rust="curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile minimal -c rustfmt -c clippy"
-if ! command -v cargo >/dev/null && [[ ${WEIR_INSTALL_RUST:-} == 1 ]]; then
-    say "installing Rust with rustup"
-    bash -o pipefail -c "$get_rust" >/dev/null
+if ! command -v cargo >/dev/null && [[ ${WEIR_INSTALL_RUST:-1} == 1 ]]; then
+    say "installing Rust with rustup, in ~/.cargo and ~/.rustup"
+    bash -o pipefail -c "$get_rust" >/dev/null ||
+        fail "rustup could not be fetched; get Rust $rust or later in another way and run this again"
     . "$HOME/.cargo/env"
 fi
 if ! command -v cargo >/dev/null; then
     fail "there is no cargo. weir needs Rust $rust or later (Debian's own is older). Get it from rustup:
     $get_rust
-and run this again; with WEIR_INSTALL_RUST=1 in the environment, this script does it for you."
+and run this again; with WEIR_INSTALL_RUST=0 unset, this script does it for you."
 fi
 have=$(rustc --version | cut -d ' ' -f 2)
 if [[ $(printf '%s\n' "$rust" "$have" | sort -V | head -n 1) != "$rust" ]]; then
