@@ -73,6 +73,7 @@ int find_sockets(struct bpf_iter__task_file *ctx)
 	if (is_new) {
 		state->start_ns = bpf_ktime_get_ns();
 		state->role = tcp_state == TCP_LISTEN ? ROLE_SERVER : ROLE_UNKNOWN;
+		begin_messages(state);
 		state->base_bytes_sent = payload_sent(tcp);
 		state->base_bytes_received = payload_received(tcp, sk);
 		state->base_segs_out = BPF_CORE_READ(tcp, segs_out);

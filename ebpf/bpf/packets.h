@@ -213,19 +213,21 @@ static __always_inline int follow_protocol(struct __sk_buff *skb, struct socket_
 
 	if (start == START_HTTP_REQUEST || start == START_HTTP_RESPONSE || start == START_HTTP_UPGRADE)
 		state->budget[packet->direction & 1] = message_prefix;
+	if (start == START_HTTP_UPGRADE) {
+		state->l7 = L7_OTHER; /* this response is HTTP, what follows is not */
+		return 1;
+	}
 	switch (state->l7) {
 	case L7_UNKNOWN:
-		if (start == START_HTTP_RESPONSE || start == START_HTTP_UPGRADE) {
+		if (start == START_HTTP_RESPONSE) {
 			state->l7 = L7_HTTP;
 			return 1;
 		}
-		if (start == START_HTTP_REQUEST) {
+		if (start == START_HTTP_REQUEST || start == START_TOO_SHORT) {
 			state->l7 = L7_HTTP_REQUEST;
 			state->request_direction = packet->direction;
 			return 1;
 		}
-		if (start == START_TOO_SHORT)
-			return 1;
 		if (start == START_TLS) {
 			state->l7 = L7_OTHER;
 			return 1; /* the one record tells that it is TLS */
@@ -237,12 +239,11 @@ static __always_inline int follow_protocol(struct __sk_buff *skb, struct socket_
 	case L7_HTTP_REQUEST:
 		if (packet->direction == state->request_direction)
 			return 1;
-		if (start != START_HTTP_RESPONSE && start != START_HTTP_UPGRADE && start != START_TOO_SHORT) {
+		if (start != START_HTTP_RESPONSE && start != START_TOO_SHORT) {
 			state->l7 = L7_OTHER;
 			return 0;
 		}
-		if (start != START_TOO_SHORT)
-			state->l7 = L7_HTTP;
+		state->l7 = L7_HTTP;
 		return 1;
 	default:
 		return 1;
@@ -398,6 +399,7 @@ static __always_inline int on_packet(struct __sk_buff *skb, u8 direction)
 			return 1;
 		}
 		state->cookie = packet.cookie;
+		begin_messages(state);
 	}
 	packet.endpoints.netns = state->netns;
 	if (packet.protocol == IPPROTO_TCP)

@@ -102,6 +102,13 @@ struct {
 	__type(value, struct tally);
 } totals SEC(".maps");
 
+/* The first message of each side may be copied up to the limit. */
+static __always_inline void begin_messages(struct socket_state *state)
+{
+	state->budget[0] = message_prefix;
+	state->budget[1] = message_prefix;
+}
+
 static __always_inline void count_loss(u32 reason, u64 bytes)
 {
 	struct tally *tally = bpf_map_lookup_elem(&losses, &reason);

@@ -101,6 +101,7 @@ int BPF_PROG(tcp_state, struct sock *sk, int old_state, int new_state)
 		}
 		state->l7 = L7_UNKNOWN;
 		state->opened = 1;
+		begin_messages(state);
 		event.kind = EVENT_TCP_OPEN;
 	} else if (new_state == TCP_CLOSE && old_state != TCP_LISTEN && old_state != TCP_CLOSE) {
 		event.kind = EVENT_TCP_CLOSE;

@@ -1,8 +1,9 @@
 """HTTP/1.1 client: COUNT GET requests for PATH over one connection.
 
-usage: http_client.py ADDRESS PORT PATH COUNT [pipelined]
+usage: http_client.py ADDRESS PORT PATH COUNT [pipelined | typed]
 
-Plain: one after the other, through http.client. "pipelined": all requests in one send, then all answers are read.
+Plain: one after the other, through http.client. "pipelined": all requests in one send, then all answers are read. "typed": each
+byte of a request in a segment of its own.
 Prints one status code a line.
 """
 
@@ -47,9 +48,24 @@ def pipelined(address, port, path, count):
             print(response.status)
 
 
+def typed(address, port, path, count):
+    request = f"GET {path} HTTP/1.1\r\nHost: {address}:{port}\r\nUser-Agent: weir-peer\r\n\r\n".encode()
+    with socket.create_connection((address, port)) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        reader = connection.makefile("rb")
+        for _ in range(count):
+            for byte in request:
+                connection.sendall(bytes([byte]))
+            response = Unclosed(reader)
+            response.begin()
+            response.read()
+            print(response.status)
+
+
 def main():
     address, port, path, count = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
-    run = pipelined if sys.argv[5:] == ["pipelined"] else one_after_the_other
+    ways = {"": one_after_the_other, "pipelined": pipelined, "typed": typed}
+    run = ways["".join(sys.argv[5:])]
     run(address, port, path, count)
 
 

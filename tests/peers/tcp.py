@@ -10,6 +10,7 @@ The server prints "listening PORT" once it accepts; clients print what they sent
 """
 
 import socket
+import ssl
 import struct
 import sys
 import threading
@@ -85,6 +86,20 @@ def reset(address, port, count):
         print("sent", count, "and reset")
 
 
+def greet(address, port):
+    """The first message of a TLS client, to a server that does not know what to do with it."""
+    outgoing = ssl.MemoryBIO()
+    client = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="shop.test")
+    try:
+        client.do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    with socket.create_connection((address, int(port))) as connection:
+        connection.sendall(outgoing.read())
+        connection.shutdown(socket.SHUT_WR)
+        read_to_the_end(connection)
+
+
 if __name__ == "__main__":
-    commands = {"serve": serve, "send": send, "drip": drip, "refused": refused, "reset": reset}
+    commands = {"serve": serve, "send": send, "drip": drip, "refused": refused, "reset": reset, "greet": greet}
     commands[sys.argv[1]](*sys.argv[2:])

@@ -214,6 +214,20 @@ fn a_reset_connection_is_told_as_such_at_both_ends() {
 }
 
 #[test]
+fn a_connection_that_begins_with_a_tls_greeting_is_told_as_tls() {
+    let Some(lab) = Lab::new("flows-tls", &[]) else {
+        return;
+    };
+    let weir = lab.weir();
+    let (_server, port) = start_server(lab.inside(), "127.0.0.1");
+    lab.inside()
+        .run_python("tcp.py", &["greet", "127.0.0.1", &port]);
+    for row in both_ends(&weir, "closed") {
+        assert_eq!(row.text("l7"), Some("tls"), "{row:?}");
+    }
+}
+
+#[test]
 fn a_long_connection_shows_while_it_lives_and_its_intervals_add_up() {
     let Some(lab) = Lab::new("flows-long", &[]) else {
         return;

@@ -180,6 +180,25 @@ fn twenty_requests_sent_at_once_are_twenty_rows() {
 }
 
 #[test]
+fn a_request_typed_byte_by_byte_is_a_row() {
+    let Some(lab) = Lab::new("http-typed", &["nginx"]) else {
+        return;
+    };
+    let weir = lab.weir();
+    let nginx = Nginx::start(lab.inside(), lab.directory());
+    let port = nginx.port().to_string();
+    lab.inside().run_python(
+        "http_client.py",
+        &["127.0.0.1", &port, "/small", "2", "typed"],
+    );
+    for rows in both_ends(&weir, 2) {
+        assert_column(&rows, "path", "/small");
+        assert_column(&rows, "status", 200);
+        assert_column(&rows, "outcome", "ok");
+    }
+}
+
+#[test]
 fn a_python_client_and_server_are_named() {
     let Some(lab) = Lab::new("http-python", &[]) else {
         return;
