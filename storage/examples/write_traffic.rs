@@ -61,6 +61,10 @@ struct Mesh {
     headers: bool,
 }
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "it makes the values of nullable columns"
+)]
 fn text(text: impl AsRef<str>) -> Option<Arc<str>> {
     Some(text.as_ref().into())
 }
@@ -167,7 +171,9 @@ impl Mesh {
                 route % 3,
                 numbers.below(100_000)
             )),
-            query: (route % 4 == 0).then(|| format!("page={}&size=50", numbers.rank(40))),
+            query: route
+                .is_multiple_of(4)
+                .then(|| format!("page={}&size=50", numbers.rank(40))),
             route: text(format!("/api/v{}/resource-{route}/{{id}}", route % 3)),
             status: Some(status),
             req_headers,

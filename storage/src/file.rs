@@ -118,13 +118,11 @@ impl DataFile {
 
     /// Exact statistics, from the footer where they are not known yet.
     pub async fn load_stats(&self) -> Result<FileStats, StoreError> {
-        match self.stats() {
-            Some(stats) => Ok(stats),
-            None => {
-                let metadata = self.metadata().await?;
-                Ok(self.stats_of(metadata.metadata()))
-            }
+        if let Some(stats) = self.stats() {
+            return Ok(stats);
         }
+        let metadata = self.metadata().await?;
+        Ok(self.stats_of(metadata.metadata()))
     }
 
     /// The footer with its page index, and the file's Arrow schema.

@@ -31,7 +31,7 @@ impl StoreOptions {
             dir: dir.into(),
             node: node.into(),
             memory_bytes: 256 << 20,
-            spill_age: Duration::from_secs(60),
+            spill_age: Duration::from_mins(1),
             batch_rows: 16_384,
             footer_bytes: DEFAULT_FOOTER_BYTES,
         }

@@ -8,6 +8,10 @@
     clippy::doc_markdown,
     reason = "the docs of tables and columns are shown to users as they are, and backticks would stand there too"
 )]
+#![allow(
+    rustdoc::invalid_html_tags,
+    reason = "as above; only rustdoc knows this lint, so it cannot be expected"
+)]
 
 use std::sync::{Arc, LazyLock};
 

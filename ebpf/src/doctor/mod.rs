@@ -89,7 +89,7 @@ impl Item {
 pub struct Report {
     /// Whether `weir serve` can capture here.
     pub can_capture: bool,
-    /// Whether every program works, so that no column stays empty for want of one.
+    /// Whether nothing is missing, so that no column stays empty for want of it.
     pub complete: bool,
     /// What was examined.
     pub items: Vec<Item>,
@@ -102,7 +102,10 @@ pub fn examine(options: &DoctorOptions) -> Report {
     items.extend(probes::rights());
     items.extend(probes::program_types());
     let programs = try_programs(options);
-    let (mut can_capture, mut complete) = (true, true);
+    let mut can_capture = true;
+    let mut complete = items
+        .iter()
+        .all(|item| matches!(item.status, Status::Ok | Status::Note));
     match programs {
         Ok(statuses) => {
             for status in &statuses {

@@ -233,11 +233,6 @@ pub(super) fn program_types() -> Vec<Item> {
             ProgramType::CgroupSock,
             "pid, process, exe, cgroup and container_id stay empty",
         ),
-        (
-            "tracing (tp_btf, iter)",
-            ProgramType::Tracing,
-            "flows has no TCP rows",
-        ),
     ];
     let maps = [
         ("ring buffer", MapType::RingBuf, "nothing can be captured"),

@@ -12,7 +12,7 @@ use super::clock::Clock;
 use crate::packet::{Direction, Packet, TcpFlags, Transport, Vantage};
 use crate::tracker::{Counters, FlowEnd, Opening, Role, Socket, SocketEvent};
 
-/// TCP states as the kernel numbers them (include/net/tcp_states.h).
+/// TCP states as the kernel numbers them, in `include/net/tcp_states.h`.
 const TCP_SYN_SENT: u8 = 2;
 const TCP_FIN_WAIT1: u8 = 4;
 const TCP_FIN_WAIT2: u8 = 5;
@@ -170,10 +170,9 @@ pub(super) fn closed(event: &TcpEvent, owner: Option<Arc<Process>>, clock: &Cloc
 /// How a connection ended, from the state before the end and the socket's error.
 fn end_of(old_state: u8, error: u32) -> FlowEnd {
     match (old_state, error) {
-        (_, ETIMEDOUT) => FlowEnd::Timeout,
         (TCP_SYN_SENT, ECONNREFUSED) => FlowEnd::Refused,
-        // The program gave up waiting, or no route was found: nobody answered.
-        (TCP_SYN_SENT, _) => FlowEnd::Timeout,
+        // In SYN-SENT: the program gave up waiting, or no route was found; nobody answered.
+        (_, ETIMEDOUT) | (TCP_SYN_SENT, _) => FlowEnd::Timeout,
         (TCP_FIN_WAIT1 | TCP_FIN_WAIT2 | TCP_CLOSING | TCP_LAST_ACK, 0) => FlowEnd::Closed,
         // From established or close-wait there is no other way to closed; from the others it has an error.
         _ => FlowEnd::Reset,
