@@ -212,6 +212,25 @@ fn sql_comes_from_standard_input_too() {
 }
 
 #[test]
+fn the_environment_names_the_server_unless_a_directory_is_given() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path());
+    let by_environment = |arguments: &[&str]| {
+        let mut command = weir(&["sql", "SELECT 1 AS n", "--format", "csv"]);
+        command.args(arguments).env("WEIR_SERVER", &server.url);
+        stdout(&command.output().unwrap())
+    };
+    assert_eq!(by_environment(&[]), "n\n1\n");
+    assert_eq!(
+        by_environment(&["--data", data.path().to_str().unwrap()]),
+        "n\n1\n"
+    );
+    let both = run(&["sql", "SELECT 1", "--server", &server.url, "--data", "x"]);
+    assert_eq!(both.status.code(), Some(2));
+    server.terminate();
+}
+
+#[test]
 fn a_reader_that_leaves_early_is_no_error() {
     let data = tempfile::tempdir().unwrap();
     Server::start(data.path()).terminate();

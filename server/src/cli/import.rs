@@ -29,8 +29,8 @@ Examples:
   weir import web.pcap.0 web.pcap.1 web.pcap.2 --data ./weir-data
   tcpdump -i eth0 -w - port 80 | weir import - --node web-1
 
-Several files are read in the order given, as one recording: give the parts of a rotated capture by time. If one of
-them is no capture, nothing is imported.";
+Several files are read in the order given, as one recording: give the parts of a rotated capture by time.
+If one of them is no capture, nothing is imported.";
 
 /// Reads capture files (pcap, pcapng, and gzip of them) into a data directory.
 #[derive(Debug, clap::Args)]
@@ -148,10 +148,10 @@ fn write_report(
     }
     writeln!(
         out,
-        "         {}, {}, {} of unfinished datagrams",
+        "         {}, {}, {}",
         Count(*tcp_segments, "TCP segment"),
         Count(*udp_datagrams, "UDP datagram"),
-        Count(*fragments, "fragment"),
+        Count(*fragments, "further fragment"),
     )?;
     let made: Vec<String> = made
         .iter()
@@ -176,7 +176,14 @@ fn write_report(
     }
     let lost: Vec<String> = ledger
         .totals()
-        .map(|(stage, reason, loss)| format!("{stage}/{reason} {}", loss.events))
+        .map(|(stage, reason, loss)| match loss.bytes {
+            0 => format!("{stage}/{reason} {}", loss.events),
+            bytes => format!(
+                "{stage}/{reason} {} ({})",
+                loss.events,
+                Count(bytes, "byte")
+            ),
+        })
         .collect();
     writeln!(out, "lost     {}", list(&lost))
 }

@@ -15,6 +15,7 @@ use arrow::error::ArrowError;
 use clap::ValueEnum;
 
 use super::Outcome;
+use crate::config::DEFAULT_LISTEN;
 use crate::formats::{Format, Table};
 use crate::http::ErrorBody;
 
@@ -46,10 +47,9 @@ pub(super) struct Sql {
     #[arg(
         long,
         value_name = "URL",
-        env = "WEIR_SERVER",
-        default_value = "http://127.0.0.1:7070"
+        help = "Ask this server [default: $WEIR_SERVER, or http://127.0.0.1:7070]"
     )]
-    server: String,
+    server: Option<String>,
 
     /// Form of the answer
     #[arg(long, value_enum, default_value_t = Output::Table)]
@@ -169,6 +169,14 @@ impl Sql {
         }
     }
 
+    /// The server to ask. The environment is looked at here, since what it says must not clash with `--data`.
+    fn server(&self) -> String {
+        self.server
+            .clone()
+            .or_else(|| std::env::var("WEIR_SERVER").ok())
+            .unwrap_or_else(|| format!("http://{DEFAULT_LISTEN}"))
+    }
+
     fn stream(
         &self,
         question: &Question,
@@ -177,7 +185,7 @@ impl Sql {
     ) -> Result<(), SqlError> {
         match &self.data {
             Some(directory) => offline::stream(directory, question, format, out),
-            None => online::stream(&self.server, question, format, out),
+            None => online::stream(&self.server(), question, format, out),
         }
     }
 
@@ -197,7 +205,7 @@ impl Sql {
         };
         match &self.data {
             Some(directory) => offline::batches(directory, question, &mut take)?,
-            None => online::batches(&self.server, question, &mut take)?,
+            None => online::batches(&self.server(), question, &mut take)?,
         }
         let Some(table) = table else {
             return Ok(());
