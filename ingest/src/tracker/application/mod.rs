@@ -194,6 +194,9 @@ impl Application {
             time: segment.time,
         };
         let stream = &mut streams[index(side)];
+        // A stream of which nothing is known is joined by its first payload, unless that comes with a SYN.
+        let is_first = stream.next_seq().is_none() && segment.payload_len > 0;
+        self.may_begin_late |= is_first && !segment.flags.contains(TcpFlags::SYN);
         stream.segment(stream_segment, |event, time| {
             self.event(side, event, time, context);
         });
@@ -305,13 +308,14 @@ impl Application {
             }
             Chunk::Data(bytes) => bytes,
         };
-        undecided.runs += 1;
         if undecided.is_ruled_out[index(side)] && !may_begin_late {
+            undecided.unknown_runs += 1;
             self.give_up_if_ruled_out();
             return;
         }
         let ports = context.ends.map(|end| end.port());
         let told = match undecided.of(side) {
+            Some(earlier) if Undecided::tells_no_more(&earlier, bytes) => Told::NeedMore,
             Some(mut earlier) => {
                 earlier.extend_from_slice(bytes);
                 match tell(&earlier, ports) {
@@ -341,7 +345,11 @@ impl Application {
             }
             Told::Nothing => {
                 undecided.forget(side);
+                undecided.unknown_runs += 1;
                 undecided.is_ruled_out[index(side)] = true;
+                if may_begin_late {
+                    undecided.keep_last_line(side, time, bytes);
+                }
                 self.give_up_if_ruled_out();
                 return;
             }

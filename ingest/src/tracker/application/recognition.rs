@@ -4,9 +4,14 @@ use crate::packet::Nanos;
 use crate::tcp::Side;
 use crate::{dns, http};
 
-/// Bytes that are kept, and runs of bytes that are looked at, before a connection is taken for something unknown.
+/// Bytes that are kept, and runs of bytes that begin nothing known, before a connection is taken for something unknown.
 const MAX_UNDECIDED_BYTES: usize = 64 * 1024;
-const MAX_UNDECIDED_RUNS: u32 = 8;
+const MAX_UNKNOWN_RUNS: u32 = 8;
+
+/// Of more bytes than this, only the end of a line or a long run tells more: so that many small segments of one long
+/// line are not each looked at from its start.
+const SHORT_LINE: usize = 128;
+const LONG_RUN: usize = 512;
 
 /// What came before the protocol was known.
 #[derive(Default)]
@@ -14,7 +19,8 @@ pub(super) struct Undecided {
     /// The bytes that may begin a message, in the order they came.
     pub(super) pieces: Vec<(Side, Nanos, Vec<u8>)>,
     pub(super) bytes: usize,
-    pub(super) runs: u32,
+    /// Runs of bytes that began nothing known.
+    pub(super) unknown_runs: u32,
     /// Whether a side's first bytes were looked at and are nothing known.
     pub(super) is_ruled_out: [bool; 2],
 }
@@ -42,12 +48,33 @@ impl Undecided {
 
     pub(super) fn keep(&mut self, side: Side, time: Nanos, bytes: &[u8]) {
         self.bytes += bytes.len();
-        self.pieces.push((side, time, bytes.to_vec()));
+        match self.pieces.last_mut() {
+            Some((of_side, _, piece)) if *of_side == side => piece.extend_from_slice(bytes),
+            _ => self.pieces.push((side, time, bytes.to_vec())),
+        }
+    }
+
+    /// Keeps what follows the last line end of bytes that begin nothing known, where that may begin a message: the
+    /// next segment then goes on with it rather than being taken for a start.
+    pub(super) fn keep_last_line(&mut self, side: Side, time: Nanos, bytes: &[u8]) {
+        let line = bytes.rsplit(|byte| *byte == b'\n').next();
+        let line = line.filter(|line| !line.is_empty() && line.len() < bytes.len());
+        if let Some(line) = line
+            && http::detect(line) == http::Detection::NeedMore
+        {
+            self.keep(side, time, line);
+        }
+    }
+
+    /// Whether `bytes` after the `earlier` ones of their side cannot tell more than those did.
+    pub(super) fn tells_no_more(earlier: &[u8], bytes: &[u8]) -> bool {
+        let is_small = earlier.len() > SHORT_LINE && bytes.len() < LONG_RUN;
+        is_small && !bytes.contains(&b'\n')
     }
 
     /// Whether so much came that it is nothing known.
     pub(super) fn is_too_much(&self) -> bool {
-        self.bytes > MAX_UNDECIDED_BYTES || self.runs >= MAX_UNDECIDED_RUNS
+        self.bytes > MAX_UNDECIDED_BYTES || self.unknown_runs >= MAX_UNKNOWN_RUNS
     }
 
     pub(super) fn forget(&mut self, side: Side) {

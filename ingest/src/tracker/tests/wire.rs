@@ -177,3 +177,39 @@ fn other_protocols_are_not_reassembled() {
         .send(true, ACK, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03");
     assert_eq!(rows_of_wire(&talk.packets).flows[0].l7, Some("tls"));
 }
+
+#[test]
+fn http_is_recognised_whatever_the_size_of_its_segments() {
+    let path = "x".repeat(3000);
+    let long = format!("GET /{path} HTTP/1.1\r\nHost: h\r\n\r\n");
+    for request in [REQUEST, long.as_bytes()] {
+        let mut talk = Talk::new(0, 1, 9);
+        talk.handshake();
+        for byte in request.chunks(1) {
+            talk.send(true, ACK, byte).send(false, ACK, b"");
+        }
+        for byte in RESPONSE.chunks(1) {
+            talk.send(false, ACK, byte);
+        }
+        let rows = rows_of_wire(&talk.packets);
+        let outcomes: Vec<_> = rows.http.iter().map(|row| row.outcome).collect();
+        assert_eq!(outcomes, [Some("ok")]);
+        assert_eq!(rows.flows.last().unwrap().l7, Some("http"));
+    }
+}
+
+#[test]
+fn a_segment_amid_a_request_line_is_not_taken_for_its_start() {
+    let joined = [REQUEST, REQUEST].concat();
+    let (first, rest) = joined.split_at(10);
+    let (second, third) = rest.split_at(REQUEST.len() + 1 - first.len());
+    let mut talk = Talk::new(0, 1, 9);
+    talk.send(true, ACK, first)
+        .send(true, ACK, second)
+        .send(true, ACK, third)
+        .send(false, ACK, RESPONSE);
+    talk.packets.swap(0, 1);
+    let rows = rows_of_wire(&talk.packets);
+    let methods: Vec<_> = rows.http.iter().map(|row| row.method.as_deref()).collect();
+    assert_eq!(methods, [Some("GET")]);
+}
