@@ -98,8 +98,8 @@ impl Import {
     /// No more files: everything pending becomes rows.
     pub fn finish(mut self, tracker: &mut Tracker, sink: &mut dyn Sink) -> ImportReport {
         self.decoder.finish(tracker.ledger());
-        let (_, newest) = self.report.times.unwrap_or_default();
-        tracker.finish(newest, sink);
+        let newest = self.report.times.map(|(_, newest)| newest);
+        tracker.finish(newest.unwrap_or(Nanos::MIN), sink);
         self.report
     }
 }

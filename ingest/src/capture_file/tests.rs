@@ -7,6 +7,7 @@ use std::io::Write;
 
 use flate2::write::GzEncoder;
 use proptest::prelude::*;
+use weir_storage::Row;
 
 use super::*;
 use crate::decode::{LinkType, SkipReason};
@@ -167,6 +168,32 @@ fn files_of_one_import_are_one_recording() {
     assert_eq!(report.damages, [(1, damage)]);
     let tables: Vec<_> = rows.iter().map(|row| row.table().name()).collect();
     assert_eq!(tables, ["http_events", "flows", "capture_loss"]);
+}
+
+fn import(file: &[u8], start: Nanos) -> (ImportReport, Vec<Row>) {
+    let mut tracker = Tracker::new(Settings::new("node".into(), start));
+    let mut rows = Vec::new();
+    let mut import = Import::new();
+    let reader = Reader::open(file).unwrap();
+    import.file(reader, &mut tracker, &mut rows, &mut |_| {});
+    let report = import.finish(&mut tracker, &mut rows);
+    (report, rows)
+}
+
+#[test]
+fn a_loss_without_any_frame_has_the_time_of_the_import() {
+    let mut pcap = LITTLE.pcap_header(0xa1b2_c3d4, 1);
+    pcap.extend([7; 10]);
+    let mut pcapng = LITTLE.section();
+    pcapng.extend(LITTLE.enhanced(0, 1, b"of no interface", 15));
+    for file in [pcap, pcapng] {
+        let (report, rows) = import(&file, 1_700_000_000_000_000_000);
+        assert_eq!(report.frames, 0);
+        let [Row::CaptureLoss(loss)] = rows.as_slice() else {
+            panic!("not one loss: {rows:?}");
+        };
+        assert_eq!(loss.time, 1_700_000_000_000_000);
+    }
 }
 
 type Seen = (Nanos, u16, Vec<u8>, u32);

@@ -58,6 +58,8 @@ mod stage {
 pub struct Settings {
     /// Name of this node.
     pub node: Arc<str>,
+    /// When the tracker starts: the time of losses for which no packet tells one.
+    pub start: Nanos,
     /// Where connection ids start.
     pub conn_ids: ConnIds,
     /// How often a connection that lives gets a row in `flows`.
@@ -93,6 +95,7 @@ impl Settings {
     pub fn new(node: Arc<str>, now: Nanos) -> Self {
         Self {
             node,
+            start: now,
             conn_ids: ConnIds::starting_at(now),
             flow_interval: 10 * SECOND,
             dns_timeout: 5 * SECOND,
@@ -134,7 +137,7 @@ impl Role {
 pub struct Tracker {
     table: Table,
     output: Output,
-    /// The newest time seen.
+    /// The newest time seen; [`Nanos::MIN`] before the first.
     now: Nanos,
     /// When the ledger becomes rows next.
     next_ledger: Nanos,
@@ -207,7 +210,7 @@ impl Tracker {
         }
     }
 
-    /// The capture is over: everything pending becomes rows.
+    /// The capture is over: everything pending becomes rows. A `now` of [`Nanos::MIN`] moves no time on.
     pub fn finish(&mut self, now: Nanos, sink: &mut dyn Sink) {
         self.tick(now, sink);
         for id in self.table.ids() {
@@ -235,7 +238,11 @@ impl Tracker {
 
     fn flush_ledger(&mut self, sink: &mut dyn Sink) {
         self.next_ledger = self.now.saturating_add(self.output.settings.flow_interval);
-        self.output.flush_ledger(self.now.max(0), sink);
+        let time = match self.now {
+            Nanos::MIN => self.output.settings.start,
+            now => now.max(0),
+        };
+        self.output.flush_ledger(time, sink);
     }
 
     /// Whether a packet opens a new connection between addresses that are in use: a SYN with another sequence number.
