@@ -28,6 +28,14 @@ pub enum CaptureState {
 }
 
 impl CaptureState {
+    /// Whether the cgroups to watch are there, before anything is made for their rows.
+    pub(crate) fn check(config: &Config) -> Result<(), CannotCapture> {
+        match weir_ebpf::cgroup::targets(&config.cgroups) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(CannotCapture(error.into())),
+        }
+    }
+
     /// Attaches the programs and sends their rows to `sink`.
     pub(crate) fn start(config: &Config, sink: StoreSink) -> Result<Self, CannotCapture> {
         let options = CaptureOptions {

@@ -13,6 +13,9 @@ pub(crate) const DEFAULT_DATA: &str = "./weir-data";
 pub(crate) const DEFAULT_LISTEN: &str = "127.0.0.1:7070";
 
 const DEFAULT_MEMORY: ByteSize = ByteSize::mib(256);
+/// With less, every few rows would be a file.
+const MIN_MEMORY: ByteSize = ByteSize::mib(1);
+const MAX_MEMORY: ByteSize = ByteSize::tib(1);
 const DEFAULT_FLOW_INTERVAL: Duration = Duration::from_secs(10);
 const DEFAULT_DNS_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -29,7 +32,8 @@ pub(crate) struct Settings {
     pub listen: Option<String>,
 
     /// Memory for the newest rows of all tables together [default: 256MiB]
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    #[serde(deserialize_with = "size")]
     pub memory: Option<ByteSize>,
 
     /// Directory of a cgroup v2 to watch, with all below it; may be repeated [default: the whole machine]
@@ -53,6 +57,26 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     #[serde(deserialize_with = "duration")]
     pub dns_timeout: Option<Duration>,
+}
+
+fn parse_size(text: &str) -> Result<ByteSize, String> {
+    text.parse()
+        .map_err(|_| format!("{text:?} is no size such as 256MiB"))
+}
+
+/// A size as TOML has it.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a size such as \"256MiB\"")]
+enum Size {
+    Bytes(u64),
+    Text(String),
+}
+
+fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ByteSize>, D::Error> {
+    match Size::deserialize(deserializer)? {
+        Size::Bytes(bytes) => Ok(Some(ByteSize::b(bytes))),
+        Size::Text(text) => parse_size(&text).map(Some).map_err(de::Error::custom),
+    }
 }
 
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
@@ -105,6 +129,9 @@ pub(crate) enum ConfigError {
     /// A node without a name.
     #[error("the node's name is empty; name it with --node")]
     NoNode,
+    /// Memory that holds no rows to speak of, or that no machine has.
+    #[error("memory is {0}; give it between {least} and {most}, for example 256MiB", least = MIN_MEMORY, most = MAX_MEMORY)]
+    Memory(ByteSize),
     /// An interval of no length.
     #[error("{0} must be longer than nothing; write for example 10s")]
     Zero(&'static str),
@@ -135,7 +162,7 @@ impl Config {
             listen: listen
                 .or(file.listen)
                 .unwrap_or_else(|| DEFAULT_LISTEN.to_owned()),
-            memory: usize::try_from(memory.as_u64()).unwrap_or(usize::MAX),
+            memory: memory_bytes(memory)?,
             cgroups,
             capture: !(no_capture || file.no_capture),
             node: node_name(node.or(file.node))?,
@@ -151,6 +178,13 @@ impl Config {
             )?,
         })
     }
+}
+
+fn memory_bytes(memory: ByteSize) -> Result<usize, ConfigError> {
+    if !(MIN_MEMORY..=MAX_MEMORY).contains(&memory) {
+        return Err(ConfigError::Memory(memory));
+    }
+    usize::try_from(memory.as_u64()).map_err(|_| ConfigError::Memory(memory))
 }
 
 fn read(path: &Path) -> Result<Settings, ConfigError> {
@@ -237,6 +271,9 @@ mod tests {
             "flow-interval = '0s'",
             "dns-timeout = 'soon'",
             "memory = 'much'",
+            "memory = '0'",
+            "memory = '1023KiB'",
+            "memory = '2TiB'",
             "node = ''",
         ] {
             let file = file_with(text);

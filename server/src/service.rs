@@ -123,6 +123,9 @@ impl Service {
         if !address.ip().is_loopback() {
             tracing::warn!(%address, "anyone who reaches this address can read everything captured");
         }
+        if config.capture {
+            CaptureState::check(config)?;
+        }
         let mut options = StoreOptions::new(&config.data, Arc::clone(&config.node));
         options.memory_bytes = config.memory;
         let store = Store::open(options).await?;

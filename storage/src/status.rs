@@ -46,11 +46,11 @@ pub struct TableStatus {
     pub window_rows: u64,
     /// Memory they take.
     pub window_bytes: u64,
-    /// Files.
+    /// Files, without those found to be unreadable.
     pub files: u64,
-    /// Rows in files, as far as names and footers read so far tell.
+    /// Rows in those files, as far as names and footers read so far tell.
     pub file_rows: u64,
-    /// Bytes of the files.
+    /// Bytes of those files.
     pub file_bytes: u64,
     /// Files written since the store was opened.
     pub spills: u64,
@@ -80,15 +80,19 @@ impl Table {
         let state = self.state.load();
         let sealed_rows: usize = state.sealed.iter().map(|batch| batch.rows.num_rows()).sum();
         let counters = &self.counters;
+        let readable = || {
+            let files = state.files.iter();
+            files.filter(|file| file.unreadable().is_none())
+        };
         TableStatus {
             table: self.id.name(),
             rows_appended,
             rows_dropped: counters.dropped.load(Ordering::Relaxed),
             window_rows: (open_rows + sealed_rows) as u64,
             window_bytes: (self.sealed_bytes() + self.open_bytes()) as u64,
-            files: state.files.len() as u64,
-            file_rows: state.files.iter().map(|file| file.rows()).sum(),
-            file_bytes: state.files.iter().map(|file| file.size).sum(),
+            files: readable().count() as u64,
+            file_rows: readable().map(|file| file.rows()).sum(),
+            file_bytes: readable().map(|file| file.size).sum(),
             spills: counters.spills.load(Ordering::Relaxed),
             spill_failures: counters.failures.load(Ordering::Relaxed),
             last_error: counters.last_error.lock().clone(),

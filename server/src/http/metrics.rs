@@ -2,11 +2,12 @@
 
 mod collectors;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::State;
-use axum::http::header;
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::family::Family;
@@ -21,7 +22,8 @@ use super::error::ApiError;
 use crate::capture::CaptureState;
 use crate::sink::LossTotals;
 
-const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// A histogram for each outcome.
 type Durations = Family<[(&'static str, &'static str); 1], Histogram>;
@@ -141,9 +143,44 @@ impl Drop for Observation {
 }
 
 /// `GET /metrics`
-pub(super) async fn metrics(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
+pub(super) async fn metrics(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
     let mut body = String::new();
     text::encode(&mut body, &app.metrics.registry)
         .map_err(|error| ApiError::internal(format!("the metrics cannot be written: {error}")))?;
-    Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], body).into_response())
+    let wants_openmetrics = headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| value.contains("application/openmetrics-text"));
+    let (content_type, body) = if wants_openmetrics {
+        (OPENMETRICS, body)
+    } else {
+        (CLASSIC, classic(&body))
+    };
+    let vary = (header::VARY, "accept");
+    Ok(([(header::CONTENT_TYPE, content_type), vary], body).into_response())
+}
+
+/// The same in the older format, where a counter's name has its `_total` everywhere and units have no line.
+fn classic(openmetrics: &str) -> String {
+    let counters: HashSet<&str> = openmetrics
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter"))
+        .collect();
+    let mut text = String::with_capacity(openmetrics.len());
+    for line in openmetrics.lines() {
+        let mut words = line.splitn(4, ' ');
+        match (words.next(), words.next(), words.next(), words.next()) {
+            (Some("#"), Some("EOF" | "UNIT"), ..) => continue,
+            (Some("#"), Some(keyword), Some(name), Some(rest)) if counters.contains(name) => {
+                text.extend(["# ", keyword, " ", name, "_total ", rest]);
+            }
+            _ => text.push_str(line),
+        }
+        text.push('\n');
+    }
+    text
 }

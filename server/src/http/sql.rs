@@ -23,7 +23,7 @@ use crate::instant::parse_instant;
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Parameters {
     q: Option<String>,
-    /// A JSON object.
+    /// A JSON object or list.
     params: Option<String>,
     timeout_ms: Option<u64>,
     limit: Option<usize>,
@@ -40,7 +40,7 @@ pub(super) struct Parameters {
 struct Body {
     sql: String,
     #[serde(default)]
-    params: Map<String, Value>,
+    params: Value,
     timeout_ms: Option<u64>,
     limit: Option<usize>,
     from: Option<Instant>,
@@ -134,13 +134,8 @@ impl Parameters {
             codecs,
         } = body;
         self.q = Some(sql);
-        if !params.is_empty() {
-            fill(
-                "params",
-                &mut self.params,
-                Some(Value::Object(params).to_string()),
-            )?;
-        }
+        let params = (!params.is_null()).then(|| params.to_string());
+        fill("params", &mut self.params, params)?;
         fill("timeout_ms", &mut self.timeout_ms, timeout_ms)?;
         fill("limit", &mut self.limit, limit)?;
         fill("from", &mut self.from, from.map(String::from))?;
@@ -158,11 +153,7 @@ impl Parameters {
         })?;
         let params = match self.params {
             None => Map::new(),
-            Some(text) => serde_json::from_str(&text).map_err(|error| {
-                ApiError::bad_request(format!(
-                    "params is not a JSON object of names and values: {error}"
-                ))
-            })?,
+            Some(text) => by_name(&text)?,
         };
         let now = Utc::now();
         let instant = |name: &str, text: Option<String>| {
@@ -179,6 +170,21 @@ impl Parameters {
             to: instant("to", self.to)?,
             interval: positive("interval_ms", self.interval_ms)?,
         })
+    }
+}
+
+/// The values by name; those of a list are named by their places: `$1`, `$2`.
+fn by_name(params: &str) -> Result<Map<String, Value>, ApiError> {
+    let expected =
+        "params is neither a JSON object of names and values nor a list of values for $1, $2, ...";
+    match serde_json::from_str(params) {
+        Ok(Value::Object(values)) => Ok(values),
+        Ok(Value::Array(values)) => Ok((1_usize..)
+            .zip(values)
+            .map(|(place, value)| (place.to_string(), value))
+            .collect()),
+        Ok(_) => Err(ApiError::bad_request(expected)),
+        Err(error) => Err(ApiError::bad_request(format!("{expected}: {error}"))),
     }
 }
 

@@ -148,6 +148,12 @@ async fn what_is_no_file_of_ours_is_left_out_and_reported() {
     assert_eq!(status.foreign_files, ["capture_loss/notes.txt"]);
     assert_eq!(status.unreadable_file_count, 2);
     assert!(status.unreadable_files[0].starts_with(&files[0]));
+    let table = status
+        .tables
+        .iter()
+        .find(|table| table.table == TABLE.name())
+        .unwrap();
+    assert_eq!((table.files, table.file_rows), (1, 1));
 
     // Put back, it is read again.
     fs::write(path(&files[1]), &whole).unwrap();

@@ -24,7 +24,7 @@ fn every_wrong_request_has_its_status_and_code() {
         ("/api/v1/sql?q=SELECT+1&limit=-3", 400, "bad_request"),
         ("/api/v1/sql?q=SELECT+1&timeout_ms=0", 400, "bad_request"),
         ("/api/v1/sql?q=SELECT+1&from=yesterday", 400, "bad_request"),
-        ("/api/v1/sql?q=SELECT+1&params=[1]", 400, "bad_request"),
+        ("/api/v1/sql?q=SELECT+1&params=1", 400, "bad_request"),
         ("/api/v1/sql?q=SELECT+1&format=xml", 406, "not_acceptable"),
         ("/api/v1/sql?q=SELECT+1+FROM", 400, "syntax"),
         ("/api/v1/sql?q=SELECT+*+FROM+http_event", 400, "not_found"),
@@ -107,4 +107,10 @@ fn parameters_are_bound_and_the_time_range_is_filled_in() {
     });
     let answer = json(server.post("application/json", &body.to_string()));
     assert_eq!(answer["rows"][0]["n"], 4, "{answer}");
+    let sql = "SELECT $2 AS n WHERE $1 = 'a'";
+    let body = serde_json::json!({"sql": sql, "params": ["a", 3]});
+    let answer = json(server.post("application/json", &body.to_string()));
+    assert_eq!(answer["rows"][0]["n"], 3, "{answer}");
+    let answer = json(server.ask(sql, &[("params", "[\"a\", 3]")]));
+    assert_eq!(answer["rows"][0]["n"], 3, "{answer}");
 }

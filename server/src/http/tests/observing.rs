@@ -1,6 +1,6 @@
 use serde_json::json as object;
 
-use super::{Server, json};
+use super::{Server, agent, json};
 
 #[test]
 fn tables_come_with_types_units_docs_and_sizes() {
@@ -81,4 +81,25 @@ fn metrics_count_rows_files_and_queries() {
     }
     assert!(server.metric("weir_process_resident_memory_bytes") > 0.0);
     assert!(server.metric("weir_process_cpu_seconds_total") > 0.0);
+}
+
+#[test]
+fn metrics_are_classic_text_unless_openmetrics_is_asked_for() {
+    let server = Server::with_rows(1);
+    let counter = "# TYPE weir_rows_appended_total counter\n";
+    for (accept, media_type, is_classic) in [
+        ("*/*", "text/plain; version=0.0.4; charset=utf-8", true),
+        (
+            "application/openmetrics-text;version=1.0.0,text/plain;q=0.5",
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            false,
+        ),
+    ] {
+        let request = agent().get(server.url("/metrics")).header("accept", accept);
+        let response = request.call().unwrap();
+        assert_eq!(response.headers()["content-type"], media_type);
+        let text = response.into_body().read_to_string().unwrap();
+        assert_eq!(text.contains(counter), is_classic, "{text}");
+        assert_eq!(text.contains("# EOF"), !is_classic, "{text}");
+    }
 }
