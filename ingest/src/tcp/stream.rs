@@ -81,8 +81,14 @@ pub struct Counts {
     pub conflicting_segments: u64,
     /// Keep-alive probes: one old byte.
     pub keep_alives: u64,
-    /// Segments with bytes beyond the FIN, before a start that was joined late, or far outside of any window.
+    /// Bytes of those segments that differ from the first copy.
+    pub conflicting_bytes: u64,
+    /// Segments with bytes beyond the FIN or far outside of any window.
     pub ignored_segments: u64,
+    /// Segments with bytes before the start, which is that of the first segment seen where the stream was joined late.
+    pub before_start_segments: u64,
+    /// Those bytes.
+    pub before_start_bytes: u64,
 }
 
 impl Counts {
@@ -176,7 +182,10 @@ impl Stream {
                 retransmitted_bytes: 0,
                 conflicting_segments: 0,
                 keep_alives: 0,
+                conflicting_bytes: 0,
                 ignored_segments: 0,
+                before_start_segments: 0,
+                before_start_bytes: 0,
             },
         }
     }
@@ -334,8 +343,17 @@ impl Stream {
             return None;
         }
         let limit = self.fin.map_or(i64::MAX, |(fin, _)| fin as i64);
-        if start >= limit || end <= 0 {
+        if start >= limit {
             self.counts.ignored_segments += 1;
+            return None;
+        }
+        let is_probe = end == 0 && start == -1;
+        if start < 0 && !is_probe {
+            self.counts.before_start_segments += 1;
+            self.counts.before_start_bytes += (end.min(0) - start).unsigned_abs();
+        }
+        if end <= 0 {
+            self.counts.keep_alives += u64::from(is_probe);
             return None;
         }
         let end = end.min(limit);
@@ -375,7 +393,7 @@ impl Stream {
     /// Counts what a segment repeats, and whether it contradicts the first copy where that is still here.
     fn compare(&mut self, placed: &Placed<'_>) {
         let mut repeated = self.position.min(placed.end).saturating_sub(placed.start);
-        let mut is_conflict = false;
+        let mut conflicting = 0;
         for piece in &self.pieces {
             let start = piece.start.max(placed.start);
             let end = piece.end.min(placed.end);
@@ -388,14 +406,16 @@ impl Stream {
                 let again = placed
                     .payload
                     .get((start - placed.start) as usize..(end - placed.start) as usize);
-                is_conflict |= piece
+                let is_conflict = piece
                     .slice(start, end)
                     .is_some_and(|first| Some(first) != again);
+                conflicting += if is_conflict { end - start } else { 0 };
             }
         }
         self.counts.retransmitted_segments += u64::from(repeated > 0);
         self.counts.retransmitted_bytes += repeated;
-        self.counts.conflicting_segments += u64::from(is_conflict);
+        self.counts.conflicting_segments += u64::from(conflicting > 0);
+        self.counts.conflicting_bytes += conflicting;
     }
 
     /// Gives out everything from the position to the next hole, out of the pieces and `current`, a segment that begins

@@ -272,6 +272,7 @@ impl Connection {
             held_bytes: &mut output.held_bytes,
             conversation: self.conversation(),
             ends: self.ends,
+            is_wire: self.local.is_none(),
         };
         work(&mut self.application, &mut context);
         output.exchange_rows(self, sink);

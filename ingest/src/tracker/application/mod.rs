@@ -24,7 +24,7 @@ use crate::dns;
 use crate::http;
 use crate::packet::{Nanos, TcpFlags};
 use crate::sink::Ledger;
-use crate::tcp::{Chunk, End, Event, GapCause, Segment as StreamSegment, Side, Stream};
+use crate::tcp::{Chunk, Counts, End, Event, GapCause, Segment as StreamSegment, Side, Stream};
 
 use ahead::AheadSegments;
 use recognition::{Told, Undecided, tell};
@@ -40,6 +40,8 @@ pub(super) struct Context<'a> {
     pub(super) held_bytes: &'a mut usize,
     pub(super) conversation: Conversation,
     pub(super) ends: [SocketAddr; 2],
+    /// Whether its packets were captured on a wire, where nothing is left out on purpose.
+    pub(super) is_wire: bool,
 }
 
 /// The application protocol of a connection, and the streams that feed it.
@@ -197,9 +199,11 @@ impl Application {
         // A stream of which nothing is known is joined by its first payload, unless that comes with a SYN.
         let is_first = stream.next_seq().is_none() && segment.payload_len > 0;
         self.may_begin_late |= is_first && !segment.flags.contains(TcpFlags::SYN);
+        let before = *stream.counts();
         stream.segment(stream_segment, |event, time| {
             self.event(side, event, time, context);
         });
+        context.count_dropped(&before, stream.counts());
         self.may_begin_late |= stream.is_joined();
         self.streams = Some(streams);
     }
@@ -262,10 +266,15 @@ impl Application {
             Event::Chunk(chunk) => {
                 if let Chunk::Gap { bytes, cause } = chunk {
                     self.may_begin_late = true;
-                    if cause == GapCause::Missing && self.is_parsed() {
-                        context
-                            .ledger
-                            .count(stage::REASSEMBLY, "missing_segment", 1, bytes);
+                    let reason = match cause {
+                        GapCause::Missing if self.is_parsed() => Some("missing_segment"),
+                        GapCause::NotCopied if context.is_wire && self.is_read() => {
+                            Some("cut_by_capture")
+                        }
+                        _ => None,
+                    };
+                    if let Some(reason) = reason {
+                        context.ledger.count(stage::REASSEMBLY, reason, 1, bytes);
                     }
                 }
                 self.chunk(side, chunk, time, context);
@@ -436,6 +445,18 @@ impl Context<'_> {
         };
         self.dns
             .message(passage, framed.captured, framed.wire_len, self.ledger);
+    }
+
+    /// Counts what a stream did not take of a segment; `before` and `after` it.
+    fn count_dropped(&mut self, before: &Counts, after: &Counts) {
+        let events = after.before_start_segments - before.before_start_segments;
+        let bytes = after.before_start_bytes - before.before_start_bytes;
+        self.ledger
+            .count(stage::REASSEMBLY, "before_start", events, bytes);
+        let events = after.conflicting_segments - before.conflicting_segments;
+        let bytes = after.conflicting_bytes - before.conflicting_bytes;
+        self.ledger
+            .count(stage::REASSEMBLY, "conflicting_copy", events, bytes);
     }
 
     fn count_unframed(&mut self, framer: &mut dns::Framer) {

@@ -212,4 +212,21 @@ fn a_segment_amid_a_request_line_is_not_taken_for_its_start() {
     let rows = rows_of_wire(&talk.packets);
     let methods: Vec<_> = rows.http.iter().map(|row| row.method.as_deref()).collect();
     assert_eq!(methods, [Some("GET")]);
+    let loss = &rows.losses[0];
+    assert_eq!(loss.reason.as_deref(), Some("before_start"));
+    assert_eq!((loss.events, loss.bytes), (Some(1), Some(10)));
+}
+
+#[test]
+fn bytes_that_a_capture_left_out_are_in_the_ledger() {
+    let mut talk = Talk::new(0, 1, 9);
+    talk.handshake().exchange().close();
+    for packet in &mut talk.packets {
+        packet.payload.truncate(RESPONSE.len() - 1);
+    }
+    let rows = rows_of_wire(&talk.packets);
+    let loss = &rows.losses[0];
+    assert_eq!(loss.reason.as_deref(), Some("cut_by_capture"));
+    assert_eq!((loss.events, loss.bytes), (Some(1), Some(1)));
+    assert_eq!(rows.http[0].outcome, Some("ok"));
 }
