@@ -37,6 +37,13 @@ pub struct ImportReport {
     pub times: Option<(Nanos, Nanos)>,
 }
 
+impl ImportReport {
+    /// Whether there was something to read, but all of it is damaged.
+    pub fn read_nothing(&self) -> bool {
+        self.frames == 0 && !self.damages.is_empty()
+    }
+}
+
 /// Reads capture files into one tracker.
 ///
 /// The files are read in the order they are given, as one recording: a connection that goes on in the next file is one

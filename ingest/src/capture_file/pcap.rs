@@ -50,6 +50,13 @@ struct RecordHeader {
     original_len: u32,
 }
 
+impl RecordHeader {
+    /// Whether it is all zeros, as in a file that was made larger and never written.
+    fn is_blank(&self) -> bool {
+        self.seconds == 0 && self.fraction == 0 && self.captured_len == 0 && self.original_len == 0
+    }
+}
+
 impl Records {
     /// Reads the file header.
     pub(super) fn open<R: Read>(window: &mut Window<R>) -> Result<Self, CaptureFileError> {
@@ -87,8 +94,10 @@ impl Records {
         };
         let captured_len = header.captured_len as usize;
         let record_len = header_len + captured_len;
+        // A frame of no bytes is legal, but most often it is no record at all, so more is asked of it.
         let is_empty = header.captured_len == 0 && header.original_len == 0;
-        if is_empty || header.captured_len > MAX_FRAME || !window.fill(record_len) {
+        let is_no_record = is_empty && !self.is_plausible(&header);
+        if is_no_record || header.captured_len > MAX_FRAME || !window.fill(record_len) {
             return self.find_again(window, 1);
         }
         self.last_seconds = Some(header.seconds);
@@ -141,7 +150,9 @@ impl Records {
     fn is_record<R: Read>(&self, window: &mut Window<R>, distance: usize) -> bool {
         let header_len = self.record_header_len();
         let header = self.record_header(window.bytes(), distance);
-        let Some(header) = header.filter(|header| self.is_plausible(header)) else {
+        // A header alone is too little to find the way back by.
+        let is_frame = |header: &RecordHeader| header.captured_len > 0 && self.is_plausible(header);
+        let Some(header) = header.filter(is_frame) else {
             return false;
         };
         let end = distance + header_len + header.captured_len as usize;
@@ -161,7 +172,7 @@ impl Records {
         };
         let max_captured = self.header.snaplen.clamp(USUAL_SNAPLEN, MAX_FRAME);
         let is_near = |last: u32| header.seconds.abs_diff(last) <= MAX_TIME_STEP;
-        header.captured_len > 0
+        !header.is_blank()
             && header.captured_len <= max_captured
             && header.captured_len <= header.original_len
             && header.original_len <= MAX_FRAME

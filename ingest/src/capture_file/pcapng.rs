@@ -135,7 +135,8 @@ fn offset_seconds(description: &InterfaceDescriptionBlock<'_>, order: ByteOrder)
 /// Finds the blocks of a pcapng file, one by one.
 pub(super) struct Records {
     order: ByteOrder,
-    interfaces: Vec<Interface>,
+    /// By number; `None` for one that makes no sense, whose packets are lost, so that the others keep their numbers.
+    interfaces: Vec<Option<Interface>>,
     /// Simple packets have no time of their own: they get that of the packet before.
     last_time: Nanos,
     /// Whether it is unknown where the next block begins.
@@ -191,10 +192,11 @@ impl Records {
                 self.interfaces.clear();
             }
             INTERFACE => {
-                let interface = Interface::parse(block, order)?;
+                let interface = Interface::parse(block, order);
                 if self.interfaces.len() < MAX_INTERFACES {
                     self.interfaces.push(interface);
                 }
+                interface?;
             }
             ENHANCED_PACKET => {
                 let interface = order.u32_at(block, 8)?;
@@ -213,7 +215,7 @@ impl Records {
     /// The frame in an enhanced packet block, or in an obsolete one, which differ only in how they name the interface.
     fn packet(&mut self, block: &[u8], interface: usize) -> Option<FoundFrame> {
         const DATA_START: usize = 28;
-        let interface = self.interfaces.get(interface)?;
+        let interface = self.interfaces.get(interface)?.as_ref()?;
         let field = |at: usize| self.order.u32_at(block, at);
         let units = u64::from(field(12)?) << 32 | u64::from(field(16)?);
         let captured_len = field(20)?;
@@ -234,7 +236,7 @@ impl Records {
     /// The frame in a simple packet block: always of the first interface, with no length of its own if it was cut.
     fn simple_packet(&self, block: &[u8]) -> Option<FoundFrame> {
         const DATA_START: usize = 12;
-        let interface = self.interfaces.first()?;
+        let interface = self.interfaces.first()?.as_ref()?;
         let original_len = self.order.u32_at(block, 8)?;
         let room = block.len().checked_sub(DATA_START + 4)?;
         let snaplen = match interface.snaplen {

@@ -188,7 +188,7 @@ fn a_loss_without_any_frame_has_the_time_of_the_import() {
     pcapng.extend(LITTLE.enhanced(0, 1, b"of no interface", 15));
     for file in [pcap, pcapng] {
         let (report, rows) = import(&file, 1_700_000_000_000_000_000);
-        assert_eq!(report.frames, 0);
+        assert!(report.read_nothing());
         let [Row::CaptureLoss(loss)] = rows.as_slice() else {
             panic!("not one loss: {rows:?}");
         };
@@ -343,6 +343,37 @@ fn a_file_filled_up_with_zeros_is_corrupt_from_there_on() {
         read_all(&file),
         (seen, vec![(end as u64, 200_000, "corrupt")])
     );
+}
+
+#[test]
+fn an_empty_frame_is_no_damage() {
+    let mut file = LITTLE.pcap_header(0xa1b2_c3d4, 1);
+    for bytes in [&b""[..], b"one", b"", b"", b"two", b""] {
+        file.extend(LITTLE.pcap_record(1_700_000_000, 5, bytes, bytes.len() as u32));
+    }
+    let (frames, damages) = read_all(&file);
+    let lens: Vec<_> = frames.iter().map(|frame| frame.2.len()).collect();
+    assert_eq!((lens, damages), (vec![0, 3, 0, 0, 3, 0], vec![]));
+
+    let (report, _) = import(&file, 0);
+    assert_eq!(report.skipped, [(SkipReason::TruncatedHeader, 6)].into());
+    assert!(!report.read_nothing());
+}
+
+#[test]
+fn an_interface_that_makes_no_sense_loses_its_own_packets_alone() {
+    let absurd_resolution = LITTLE.interface(1, 0, &[(9, vec![0xff])]);
+    let cut_short = LITTLE.block(1, &[1, 0]);
+    for bad in [absurd_resolution, cut_short] {
+        let mut file = [LITTLE.section(), bad, LITTLE.interface(101, 0, &[])].concat();
+        for (interface, bytes) in [(0, b"bad"), (1, b"one"), (0, b"bad"), (1, b"two")] {
+            file.extend(LITTLE.enhanced(interface, 1, bytes, 3));
+        }
+        let (frames, damages) = read_all(&file);
+        let seen: Vec<_> = frames.iter().map(|frame| (frame.1, &frame.2[..])).collect();
+        assert_eq!(seen, [(101, &b"one"[..]), (101, b"two")]);
+        assert!(damages.len() >= 2 && damages.iter().all(|damage| damage.2 == "bad_block"));
+    }
 }
 
 #[test]

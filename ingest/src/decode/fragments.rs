@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
+use std::ops::Range;
 
 use super::network::{Fragment, IpPacket};
 use crate::packet::Nanos;
@@ -24,8 +25,8 @@ const MAX_DATAGRAM: usize = 65_535;
 pub(super) enum Held {
     /// Others are missing.
     Waiting,
-    /// It overlaps another one: the datagram is given up. Kernels do the same (RFC 5722, and Linux for IPv4 too), so
-    /// nobody can show weir another content than the receiver saw.
+    /// It overlaps another one with other bytes: the datagram is given up, so that nobody can show weir another content
+    /// than the receiver saw. Of IPv6, only an exact repetition may overlap (RFC 5722).
     Overlap,
     /// It was the last that was missing.
     Whole {
@@ -52,6 +53,37 @@ struct Piece {
     offset: usize,
     len: usize,
     bytes: Vec<u8>,
+}
+
+impl Piece {
+    fn end(&self) -> usize {
+        self.offset + self.len
+    }
+
+    /// Whether it has other bytes than `bytes` at `offset`, where both were captured.
+    fn differs_from(&self, offset: usize, bytes: &[u8]) -> bool {
+        let start = self.offset.max(offset);
+        let mine = self.bytes.get(start - self.offset..).unwrap_or_default();
+        let other = bytes.get(start - offset..).unwrap_or_default();
+        mine.iter().zip(other).any(|(mine, other)| mine != other)
+    }
+}
+
+/// The parts of `range` that are not in `covered`. An empty range that nothing covers is its own only part.
+fn gaps(range: Range<usize>, mut covered: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    covered.sort_by_key(|covered| covered.start);
+    let mut gaps = Vec::new();
+    let mut at = range.start;
+    for covered in &covered {
+        if at < covered.start {
+            gaps.push(at..covered.start);
+        }
+        at = at.max(covered.end);
+    }
+    if at < range.end || covered.is_empty() {
+        gaps.push(at..range.end);
+    }
+    gaps
 }
 
 #[derive(Debug)]
@@ -99,24 +131,24 @@ impl Fragments {
             }
         });
 
-        let repeats =
-            |piece: &Piece| piece.offset == fragment.offset && piece.len == ip.payload_len;
-        if datagram.pieces.iter().any(repeats) {
-            return Held::Waiting;
-        }
-        let overlaps =
-            |piece: &Piece| piece.offset < end && fragment.offset < piece.offset + piece.len;
-        let is_beyond_end = match datagram.total_len {
-            Some(total_len) => end > total_len || !fragment.more,
-            None => {
-                !fragment.more
-                    && datagram
-                        .pieces
-                        .iter()
-                        .any(|piece| piece.offset + piece.len > end)
+        let is_repeated = datagram
+            .pieces
+            .iter()
+            .any(|piece| piece.offset == fragment.offset && piece.len == ip.payload_len);
+        let mut covered = Vec::new();
+        let mut is_refused = false;
+        for piece in &datagram.pieces {
+            if piece.offset < end && fragment.offset < piece.end() {
+                covered.push(piece.offset..piece.end());
+                is_refused |= piece.differs_from(fragment.offset, ip.payload);
             }
+        }
+        is_refused |= ip.source.is_ipv6() && !is_repeated && !covered.is_empty();
+        let is_beyond_end = match datagram.total_len {
+            Some(total_len) => end > total_len || (!fragment.more && end < total_len),
+            None => !fragment.more && datagram.pieces.iter().any(|piece| piece.end() > end),
         };
-        if is_beyond_end || datagram.pieces.iter().any(overlaps) {
+        if is_beyond_end || is_refused {
             return self.give_up(&key);
         }
 
@@ -126,14 +158,24 @@ impl Fragments {
         if fragment.offset == 0 {
             datagram.protocol = Some(ip.protocol);
         }
-        let held_bytes = ip.payload.len() + OVERHEAD;
-        datagram.held_bytes += held_bytes;
-        self.held_bytes += held_bytes;
-        datagram.pieces.push(Piece {
-            offset: fragment.offset,
-            len: ip.payload_len,
-            bytes: ip.payload.to_vec(),
-        });
+        let new = if is_repeated {
+            Vec::new()
+        } else {
+            gaps(fragment.offset..end, covered)
+        };
+        for range in new {
+            let captured = ip.payload.get(range.start - fragment.offset..);
+            let captured = captured.unwrap_or_default();
+            let bytes = captured.get(..range.len()).unwrap_or(captured).to_vec();
+            let held_bytes = bytes.len() + OVERHEAD;
+            datagram.held_bytes += held_bytes;
+            self.held_bytes += held_bytes;
+            datagram.pieces.push(Piece {
+                offset: range.start,
+                len: range.len(),
+                bytes,
+            });
+        }
 
         let wire_bytes: usize = datagram.pieces.iter().map(|piece| piece.len).sum();
         match (datagram.total_len, datagram.protocol) {

@@ -60,7 +60,8 @@ pub enum SkipReason {
     TruncatedHeader,
     /// The headers contradict each other.
     Malformed,
-    /// A fragment that overlaps another one of its datagram: the datagram is given up, as kernels do.
+    /// A fragment that overlaps another one of its datagram with other bytes (of IPv6, with any that is not an exact
+    /// repetition): the datagram is given up.
     FragmentOverlap,
     /// The link type is not known here.
     UnsupportedLinkType,

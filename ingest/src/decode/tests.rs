@@ -328,13 +328,37 @@ fn fragments_in_any_order_and_twice_make_one_datagram() {
 }
 
 #[test]
-fn overlapping_fragments_give_up_the_datagram() {
+fn overlapping_fragments_of_other_bytes_give_up_the_datagram() {
     let datagram = udp_v4(&[1; 64]);
     let other = udp_v4(&[2; 64]);
-    let mut fragments = fragments_v4(&datagram, 24);
-    fragments.insert(1, fragments_v4(&other, 32)[1].clone());
-    let mut decoder = Decoder::new();
-    assert_eq!(decode_all(&mut decoder, &fragments), []);
+    for piece_len in [24, 32] {
+        let mut fragments = fragments_v4(&datagram, 24);
+        fragments.insert(2, fragments_v4(&other, piece_len)[1].clone());
+        let mut decoder = Decoder::new();
+        assert_eq!(decode_all(&mut decoder, &fragments), []);
+    }
+}
+
+#[test]
+fn overlapping_fragments_of_the_same_bytes_make_one_datagram_of_ipv4() {
+    let payload: Vec<u8> = (0..200).collect();
+    let datagram = udp_v4(&payload);
+    let [small, large] = [24, 64].map(|piece_len| fragments_v4(&datagram, piece_len));
+    // All but the first, the fourth and the last of the small ones, then the large ones around them.
+    let mut fragments = [&small[1..3], &small[4..8], &large].concat();
+    for _ in 0..2 {
+        let seen = decode_all(&mut Decoder::new(), &fragments);
+        assert_eq!(seen, [expected_udp_v4(&payload)]);
+        fragments.reverse();
+    }
+}
+
+#[test]
+fn overlapping_fragments_of_ipv6_give_up_the_datagram() {
+    let segment = tcp_v6(&[1; 100]);
+    let mut fragments = fragments_v6(&segment, 24);
+    fragments.insert(1, fragments_v6(&segment, 32)[1].clone());
+    assert_eq!(decode_all(&mut Decoder::new(), &fragments), []);
 }
 
 #[test]

@@ -88,7 +88,11 @@ impl Import {
 
         let ledger = tracker.ledger();
         to_stdout(|out| write_report(out, &self.files, &report, &made, ledger))?;
-        Ok(ExitCode::SUCCESS)
+        Ok(if report.read_nothing() {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        })
     }
 }
 
