@@ -55,17 +55,21 @@ pub(super) async fn respond(
     };
     let mut pump = Pump {
         format,
+        beginning: Vec::new(),
         schema,
         batches,
         waiting: VecDeque::new(),
-        state: State::Rows(encoder),
+        state: State::Done,
         observation,
     };
     match first {
-        Some(batch) => pump
-            .accept(&batch)
-            .map_err(|error| no_form(format, &error))?,
-        None => pump.state = pump.state.ending(),
+        Some(batch) => {
+            if let Err(error) = pump.begin(encoder, &batch).await? {
+                pump.observation.end(QueryOutcome::Refused);
+                return Err(no_form(format, &error));
+            }
+        }
+        None => pump.state = State::Ending(encoder),
     }
     let body = futures::stream::unfold(pump, |mut pump| async move {
         let chunk = pump.next().await?;
@@ -99,6 +103,8 @@ fn no_form(format: Format, error: &ArrowError) -> ApiError {
 /// An answer on its way to the client. Dropping it, as happens when the client hangs up, cancels the query.
 struct Pump {
     format: Format,
+    /// What was encoded before the status went out.
+    beginning: Vec<u8>,
     schema: SchemaRef,
     batches: BatchStream,
     /// Pieces of the last batch that are not encoded yet.
@@ -116,19 +122,35 @@ enum State {
     Done,
 }
 
-impl State {
-    fn ending(&mut self) -> Self {
-        match std::mem::replace(self, Self::Done) {
-            Self::Rows(encoder) | Self::Ending(encoder) => Self::Ending(encoder),
-            Self::Done => Self::Done,
-        }
-    }
-}
-
 impl Pump {
+    /// Encodes the first rows: a type that the format has no form for shows here, while the status can still say so.
+    async fn begin(
+        &mut self,
+        encoder: Box<dyn Encoder>,
+        batch: &RecordBatch,
+    ) -> Result<Result<(), ArrowError>, ApiError> {
+        if let Err(error) = self.accept(batch) {
+            return Ok(Err(error));
+        }
+        let Some(piece) = self.waiting.pop_front() else {
+            self.state = State::Rows(encoder);
+            return Ok(Ok(()));
+        };
+        let (encoder, bytes) = off_the_reactor(encoder, move |encoder| encoder.batch(&piece))
+            .await
+            .map_err(|error| ApiError::internal(format!("the rows cannot be encoded: {error}")))?;
+        Ok(bytes.map(|bytes| {
+            self.beginning = bytes;
+            self.state = State::Rows(encoder);
+        }))
+    }
+
     /// The next bytes for the client; an error breaks the connection, which is how formats without a way to say so
     /// tell of a failure.
     async fn next(&mut self) -> Option<io::Result<Bytes>> {
+        if !self.beginning.is_empty() {
+            return Some(Ok(std::mem::take(&mut self.beginning).into()));
+        }
         loop {
             let bytes = match std::mem::replace(&mut self.state, State::Done) {
                 State::Rows(encoder) => self.rows(encoder).await,
@@ -138,7 +160,13 @@ impl Pump {
             match bytes {
                 Ok(bytes) if bytes.is_empty() => {}
                 Ok(bytes) => return Some(Ok(bytes.into())),
-                Err(error) => return Some(Err(error)),
+                Err(error) => {
+                    let format = self.format.name();
+                    tracing::warn!(format, %error, "an answer broke off");
+                    // What came before goes out first, the status above all.
+                    tokio::task::yield_now().await;
+                    return Some(Err(error));
+                }
             }
         }
     }
@@ -197,9 +225,11 @@ impl Pump {
 fn fail(encoder: &mut dyn Encoder, error: ErrorBody) -> io::Result<Vec<u8>> {
     let message = error.message.clone();
     let value = serde_json::to_value(error).map_err(io::Error::other)?;
-    encoder
-        .fail(&value)
-        .ok_or_else(|| io::Error::other(message))
+    let Some(bytes) = encoder.fail(&value) else {
+        return Err(io::Error::other(message));
+    };
+    tracing::warn!(error = message, "an answer ended with an error");
+    Ok(bytes)
 }
 
 /// Encodes on a thread that may be busy for a while, so that other clients are served meanwhile.

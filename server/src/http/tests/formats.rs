@@ -176,6 +176,18 @@ fn parquet_reads_back() {
 }
 
 #[test]
+fn a_type_that_a_format_cannot_hold_is_refused_before_any_row() {
+    let server = Server::with_rows(1);
+    let sql = "SELECT interval '1 month' AS step FROM http_events";
+    let response = server.ask(sql, &[("format", "parquet")]);
+    assert_eq!(response.status(), 400);
+    assert_eq!(json(response)["error"]["code"], "no_form");
+    for format in ["json", "ndjson", "csv", "arrow"] {
+        bytes(server.ask(sql, &[("format", format)]));
+    }
+}
+
+#[test]
 fn columns_that_share_a_name_get_names_of_their_own() {
     let server = Server::with_rows(1);
     let sql =
