@@ -7,9 +7,12 @@ use datafusion::common::{Column, SchemaError};
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use parquet::errors::ParquetError;
+use tokio::task::JoinError;
 use weir_storage::StoreError;
 
+use crate::engine::panicked;
 use crate::error::{Position, QueryError, QueryErrorKind};
+use crate::functions::UNBOUNDED;
 use crate::names::nearest;
 use crate::statement::position;
 
@@ -58,6 +61,13 @@ impl Diagnosis<'_> {
             }
             DataFusionError::ParquetError(error) => {
                 self.described(QueryErrorKind::Execution, &unreadable(&error.to_string()))
+            }
+            DataFusionError::External(error)
+                if error
+                    .downcast_ref::<Arc<JoinError>>()
+                    .is_some_and(|error| error.is_panic()) =>
+            {
+                panicked()
             }
             DataFusionError::External(error) => {
                 self.described(QueryErrorKind::Execution, &error.to_string())
@@ -162,6 +172,13 @@ impl Diagnosis<'_> {
             let Some(name) = between(text, before, after) else {
                 continue;
             };
+            if UNBOUNDED.contains(&name) {
+                return QueryError::new(
+                    QueryErrorKind::NotFound,
+                    format!("there is no function `{name}` for values"),
+                )
+                .at(self.place_of(name));
+            }
             if self.functions.iter().any(|function| function == name) {
                 return QueryError::new(
                     QueryErrorKind::Invalid,

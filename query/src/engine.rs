@@ -1,6 +1,7 @@
 //! Plans queries and drives them, on a runtime of their own.
 
 use std::num::NonZeroUsize;
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,7 +24,7 @@ use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement as PlannedStatement;
 use datafusion::sql::sqlparser::tokenizer::TokenWithSpan;
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep_until, timeout_at};
@@ -45,6 +46,8 @@ use crate::table::STORE_URL;
 const BATCHES_AHEAD: usize = 4;
 /// Consumers of memory that a log line about exhausted memory names.
 const CONSUMERS_NAMED: NonZeroUsize = NonZeroUsize::new(3).expect("3 is not 0");
+/// Most rows a limit can say and one more of them still be counted: the planner counts them as `i64`.
+const MAX_LIMIT: usize = i64::MAX as usize - 1;
 /// Planning walks trees recursively, and a statement may be as deep as its limits allow. Only what is used is ever
 /// backed by memory.
 const STACK_BYTES: usize = 64 * 1024 * 1024;
@@ -142,10 +145,11 @@ impl Engine {
             deadline,
             timeout,
         };
-        runtime.spawn(driver.run(planned_sender));
+        runtime.spawn(driver.run_to_the_end(planned_sender));
         let schema = match timeout_at(deadline, planned).await {
             Ok(Ok(schema)) => schema?,
-            Ok(Err(_)) => return Err(internal("planning ended unexpectedly")),
+            // Only a panic makes planning end without a word.
+            Ok(Err(_)) => return Err(panicked()),
             Err(_) => return Err(deadline_error(timeout)),
         };
         Ok(QueryAnswer {
@@ -194,6 +198,9 @@ impl Shared {
             .build();
         for function in functions::all() {
             state.register_udf(function)?;
+        }
+        for function in functions::UNBOUNDED {
+            state.deregister_udf(function)?;
         }
         let functions = state
             .scalar_functions()
@@ -251,6 +258,16 @@ enum Run {
 }
 
 impl Driver {
+    /// Runs it, and tells the reader where a step of it panics, as some functions do on values that grow too large.
+    async fn run_to_the_end(self, planned: oneshot::Sender<Result<SchemaRef, QueryError>>) {
+        let (sender, deadline) = (self.sender.clone(), self.deadline);
+        let run = AssertUnwindSafe(self.run(planned)).catch_unwind();
+        if run.await.is_err() {
+            // An error means that nobody reads any more.
+            let _ = timeout_at(deadline, sender.send(Err(panicked()))).await;
+        }
+    }
+
     async fn run(self, planned: oneshot::Sender<Result<SchemaRef, QueryError>>) {
         let mut planned = Some(planned);
         for is_last_try in [false, true] {
@@ -338,7 +355,7 @@ impl Driver {
                 LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) | LogicalPlan::DescribeTable(_),
             ) => Ok(plan),
             (Some(limit), _) => LogicalPlanBuilder::from(plan)
-                .limit(0, Some(limit.saturating_add(1)))?
+                .limit(0, Some(limit.min(MAX_LIMIT) + 1))?
                 .build(),
         }
     }
@@ -414,6 +431,18 @@ pub(crate) fn deadline_error(timeout: Duration) -> QueryError {
     .with_hint("narrow the time range, or give it more time".to_owned())
 }
 
+/// A step of a query panicked; the panic's own words are in the log.
+pub(crate) fn panicked() -> QueryError {
+    QueryError::new(
+        QueryErrorKind::Execution,
+        "a step of the query failed on the values it was given",
+    )
+    .with_hint("most often a text or a list grew too large; narrow the query".to_owned())
+}
+
 pub(crate) fn internal(message: impl Into<String>) -> QueryError {
     QueryError::new(QueryErrorKind::Internal, message)
 }
+
+#[cfg(test)]
+mod tests;

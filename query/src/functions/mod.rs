@@ -10,6 +10,18 @@ use std::sync::Arc;
 
 use datafusion::logical_expr::ScalarUDF;
 
+/// Functions of the planner that make any amount of text or list out of a few bytes: what they make is outside the
+/// memory that queries are held to.
+pub(crate) const UNBOUNDED: [&str; 7] = [
+    "repeat",
+    "lpad",
+    "rpad",
+    "array_repeat",
+    "array_resize",
+    "range",
+    "generate_series",
+];
+
 /// All of them.
 pub(crate) fn all() -> Vec<Arc<ScalarUDF>> {
     vec![

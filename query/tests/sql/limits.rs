@@ -57,6 +57,8 @@ async fn a_limit_cuts_and_says_so() {
         (99, 99, true),
         (100, 100, false),
         (0, 0, true),
+        (usize::MAX, 100, false),
+        (i64::MAX as usize, 100, false),
     ] {
         let request = QueryRequest {
             limit: Some(limit),
@@ -106,7 +108,8 @@ async fn a_query_that_needs_too_much_memory_fails_and_the_next_one_works() {
             ..EngineOptions::default()
         })
         .await;
-        let sql = "SELECT max(v) FROM (SELECT repeat('x', 200) || value AS v FROM generate_series(1, 300000) ORDER BY v LIMIT 299999)";
+        let sql = "SELECT max(v) FROM (SELECT concat('{}', value) AS v FROM generate_series(1, 300000) ORDER BY v LIMIT 299999)";
+        let sql = sql.replace("{}", &"x".repeat(200));
         let run = bench.run(QueryRequest::new(sql)).await;
         if spills {
             continue;
@@ -116,6 +119,27 @@ async fn a_query_that_needs_too_much_memory_fails_and_the_next_one_works() {
         assert!(error.hint.is_some());
         assert_eq!(bench.rows("SELECT 1").await, ["1"]);
     }
+}
+
+#[tokio::test]
+async fn functions_that_make_any_amount_of_a_little_are_not_there() {
+    let bench = Bench::new().await;
+    for call in [
+        "repeat('a', 10000000)",
+        "lpad('a', 10000000)",
+        "rpad('a', 10000000)",
+        "array_repeat(1, 10000000)",
+        "list_repeat(1, 10000000)",
+        "array_resize([1], 10000000)",
+        "list_resize([1], 10000000)",
+        "range(1, 10000000)",
+        "generate_series(1, 10000000)",
+    ] {
+        let error = bench.error(&format!("SELECT {call}")).await;
+        assert_eq!(error.kind, QueryErrorKind::NotFound, "{call}: {error:?}");
+    }
+    let rows = bench.rows("SELECT count(*) FROM generate_series(1, 5)");
+    assert_eq!(rows.await, ["5"]);
 }
 
 #[tokio::test]
