@@ -11,7 +11,7 @@ export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$HOME/.cache/weir-target}
 [[ -e $HOME/.cargo/env ]] && . "$HOME/.cargo/env"
 
 case $profile in
-    dev) directory=debug options=() minutes=8 ;;
+    dev) directory=debug options=() minutes=11 ;;
     release) directory=release options=(--release) minutes=40 ;;
     *) echo "usage: tools/build.sh dev|release [cargo command]" >&2; exit 2 ;;
 esac
