@@ -5,7 +5,7 @@ use weir_tests::{Lab, NetNs, Peer, Place, Row, V4, V6, Weir, assert_column, free
 
 /// One row a connection and end, over all its intervals.
 const CONNECTIONS: &str = "
-    SELECT role, protocol, src_ip, dst_ip, dst_port, process, conn_id,
+    SELECT role, protocol, src_ip, dst_ip, dst_port, process, max(l7) AS l7, conn_id,
            sum(bytes_sent) AS sent, sum(bytes_received) AS received,
            sum(packets_sent) AS packets_sent, sum(packets_received) AS packets_received,
            sum(retransmits) AS retransmits, max(connect_ns) AS connect_ns, max(rtt_ns) AS rtt_ns,
