@@ -26,7 +26,6 @@ typedef __u8 u8;
 enum {
 	TCP_ESTABLISHED = 1,
 	TCP_SYN_SENT = 2,
-	TCP_SYN_RECV = 3,
 	TCP_CLOSE = 7,
 	TCP_LISTEN = 10,
 	TCP_NEW_SYN_RECV = 12,

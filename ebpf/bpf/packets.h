@@ -17,7 +17,6 @@
 #define RECORDS_PER_PACKET 4
 
 #define FLAG_FIN 0x01
-#define FLAG_SYN 0x02
 #define FLAG_RST 0x04
 
 struct ipv4_header {
