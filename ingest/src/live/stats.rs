@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use weir_ebpf::{Outcome, ProgramStatus};
+use weir_ebpf::ProgramStatus;
 
 /// A look at a running capture.
 #[derive(Debug, Clone, Default)]
@@ -37,15 +37,6 @@ pub struct CountedLoss {
     pub events: u64,
     /// How many bytes they held.
     pub bytes: u64,
-}
-
-impl CaptureStats {
-    /// The programs that the kernel refused.
-    pub fn refused(&self) -> impl Iterator<Item = &ProgramStatus> {
-        self.programs
-            .iter()
-            .filter(|status| matches!(status.outcome, Outcome::Refused(_)))
-    }
 }
 
 /// Where the capture leaves its latest stats.
