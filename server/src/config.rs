@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use serde::{Deserialize, Deserializer, de};
+use weir_storage::Fsync;
 
 /// Where data lies unless told otherwise.
 pub(crate) const DEFAULT_DATA: &str = "./weir-data";
@@ -57,6 +58,29 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     #[serde(deserialize_with = "duration")]
     pub dns_timeout: Option<Duration>,
+
+    /// When new rows reach the disk: always (at once), never (when the system likes), or every so often [default: 200ms]
+    #[arg(long, value_name = "always|DURATION|never", value_parser = parse_fsync)]
+    #[serde(deserialize_with = "fsync")]
+    pub fsync: Option<Fsync>,
+}
+
+fn parse_fsync(text: &str) -> Result<Fsync, String> {
+    match text {
+        "always" => Ok(Fsync::Always),
+        "never" => Ok(Fsync::Never),
+        _ => match humantime::parse_duration(text) {
+            Ok(Duration::ZERO) | Err(_) => Err(format!(
+                "{text:?} is none of `always`, `never` and an interval such as 200ms"
+            )),
+            Ok(interval) => Ok(Fsync::Every(interval)),
+        },
+    }
+}
+
+fn fsync<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Fsync>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    parse_fsync(&text).map(Some).map_err(de::Error::custom)
 }
 
 fn parse_size(text: &str) -> Result<ByteSize, String> {
@@ -105,6 +129,8 @@ pub(crate) struct Config {
     pub flow_interval: Duration,
     /// How long a DNS query waits for its answer.
     pub dns_timeout: Duration,
+    /// When new rows reach the disk.
+    pub fsync: Fsync,
 }
 
 /// Settings that cannot be used.
@@ -150,6 +176,7 @@ impl Config {
             node,
             flow_interval,
             dns_timeout,
+            fsync,
         } = flags;
         let cgroups = if cgroup.is_empty() {
             file.cgroup
@@ -176,6 +203,7 @@ impl Config {
                 dns_timeout.or(file.dns_timeout),
                 DEFAULT_DNS_TIMEOUT,
             )?,
+            fsync: fsync.or(file.fsync).unwrap_or_default(),
         })
     }
 }
@@ -235,7 +263,7 @@ mod tests {
     fn flags_win_over_the_file_and_the_file_over_defaults() {
         let file = file_with(
             "data = '/srv/weir'\nlisten = '127.0.0.1:1'\nmemory = '1MiB'\nno-capture = true\n\
-             cgroup = ['/a', '/b']\nflow-interval = '2s'\nnode = 'file'\n",
+             cgroup = ['/a', '/b']\nflow-interval = '2s'\nfsync = 'never'\nnode = 'file'\n",
         );
         let flags = Settings {
             node: Some("flag".to_owned()),
@@ -254,6 +282,7 @@ mod tests {
                 node: "flag".into(),
                 flow_interval: Duration::from_secs(2),
                 dns_timeout: DEFAULT_DNS_TIMEOUT,
+                fsync: Fsync::Never,
             }
         );
     }
@@ -275,6 +304,8 @@ mod tests {
             "memory = '1023KiB'",
             "memory = '2TiB'",
             "node = ''",
+            "fsync = 'sometimes'",
+            "fsync = '0s'",
         ] {
             let file = file_with(text);
             assert!(

@@ -128,6 +128,7 @@ impl Service {
         }
         let mut options = StoreOptions::new(&config.data, Arc::clone(&config.node));
         options.memory_bytes = config.memory;
+        options.fsync = config.fsync;
         let store = Store::open(options).await?;
         let engine = Engine::new(
             Arc::clone(&store),
@@ -160,7 +161,7 @@ impl Service {
         let ledger = StoreSink::new(&store, &losses);
         Ok(Self {
             url: format!("http://{address}"),
-            spiller: store.start_spiller(),
+            spiller: store.start_spiller()?,
             store,
             losses,
             capture,

@@ -3,38 +3,93 @@
 //! `object_store`'s `LocalFileSystem` renames a staged file into place, but never calls `fsync`: after a power cut
 //! the name may be there with nothing in it. So local files are written here, in the order that is safe: write under
 //! a temporary name, fsync the file, rename, fsync the directory (and the parents of directories made on the way).
+//! Staging and naming are two steps, because the [log](crate::wal) says between them that the files hold its rows.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::error::StoreError;
 use crate::layout::temporary_name;
 
-/// Writes `bytes` to `path`; returns the file's time of modification.
-///
-/// After an error nothing stands under `path` that was not there before.
-pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<SystemTime, StoreError> {
+/// A file that is whole and on the disk, but not under its name yet. Dropped, it is removed, unless it was to be
+/// [kept](Self::keep).
+#[derive(Debug)]
+pub(crate) struct StagedFile {
+    path: PathBuf,
+    temporary: PathBuf,
+    /// The file's time of modification, which renaming does not change.
+    pub(crate) modified: SystemTime,
+    is_kept: bool,
+    is_published: bool,
+}
+
+/// Writes `bytes` under the temporary name of `path`.
+pub(crate) fn stage_file(path: &Path, bytes: &[u8]) -> Result<StagedFile, StoreError> {
     let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
         let source = io::Error::from(io::ErrorKind::InvalidFilename);
         return Err(StoreError::io("write", path)(source));
     };
     create_directory(directory)?;
-    let temporary = directory.join(temporary_name(&name.to_string_lossy()));
-    let written = write_synced(&temporary, bytes)
-        .and_then(|modified| fs::rename(&temporary, path).map(|()| modified))
-        .inspect_err(|_| {
+    let mut staged = StagedFile {
+        path: path.to_path_buf(),
+        temporary: directory.join(temporary_name(&name.to_string_lossy())),
+        modified: SystemTime::UNIX_EPOCH,
+        is_kept: false,
+        is_published: false,
+    };
+    staged.modified =
+        write_synced(&staged.temporary, bytes).map_err(StoreError::io("write", path))?;
+    Ok(staged)
+}
+
+impl StagedFile {
+    /// From here on the file stays, under whichever name: the log says that it holds its rows.
+    pub(crate) fn keep(&mut self) {
+        self.is_kept = true;
+    }
+
+    /// Gives the file its name. After an error it has the name or not, and may be published again.
+    pub(crate) fn publish(&mut self) -> Result<(), StoreError> {
+        if !self.is_published {
+            fs::rename(&self.temporary, &self.path).map_err(StoreError::io("name", &self.path))?;
+            self.is_published = true;
+        }
+        self.path
+            .parent()
+            .map_or(Ok(()), sync_directory)
+            .map_err(StoreError::io("sync the directory of", &self.path))
+    }
+}
+
+impl Drop for StagedFile {
+    fn drop(&mut self) {
+        if !(self.is_kept || self.is_published) {
             // What cannot be removed now is removed at the next start.
-            let _ = fs::remove_file(&temporary);
-        })
-        .map_err(StoreError::io("write", path))?;
-    sync_directory(directory)
-        .inspect_err(|_| {
-            let _ = fs::remove_file(path);
-        })
-        .map_err(StoreError::io("sync the directory of", path))?;
-    Ok(written)
+            let _ = fs::remove_file(&self.temporary);
+        }
+    }
+}
+
+/// Gives a staged file of an earlier run its name, if it still has its temporary one.
+pub(crate) fn publish_left_behind(path: &Path) -> Result<(), StoreError> {
+    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+        return Ok(());
+    };
+    // A file that has its name is whole; what is left beside it is of somebody else's making.
+    if path.exists() {
+        return Ok(());
+    }
+    match fs::rename(
+        directory.join(temporary_name(&name.to_string_lossy())),
+        path,
+    ) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        renamed => renamed
+            .and_then(|()| sync_directory(directory))
+            .map_err(StoreError::io("name", path)),
+    }
 }
 
 fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<SystemTime> {
@@ -62,6 +117,7 @@ pub(crate) fn create_directory(path: &Path) -> Result<(), StoreError> {
     .map_err(StoreError::io("create the directory", path))
 }
 
-fn sync_directory(path: &Path) -> io::Result<()> {
+/// Makes changes to a directory last.
+pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }

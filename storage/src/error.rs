@@ -63,6 +63,14 @@ pub enum StoreError {
         /// Why not.
         source: parquet::errors::ParquetError,
     },
+    /// A part of the write-ahead log is not what was written there, or rows cannot be put into it.
+    #[error("in the log {}: {reason}", .path.display())]
+    Log {
+        /// The log file or directory.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// Something was to be written through a store that was opened for reading only.
     #[error("this store was opened for reading only; open it read-write to {action}")]
     ReadOnly {

@@ -5,7 +5,9 @@
 //!
 //! ```text
 //!   Row -> Store::append -> window (open rows -> sealed batches) -> spill -> Parquet files
-//!                             \______________ Store::snapshot _______________/
+//!                             |                          |                        /
+//!                             |                   write-ahead log                /
+//!                             \______________ Store::snapshot _________________/
 //! ```
 //!
 //! The store knows what tables there are ([`tables`]) but nothing of protocols, capture or SQL.
@@ -13,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 mod catalog;
+mod commit;
 mod durable;
 mod encode;
 mod error;
@@ -22,6 +25,8 @@ mod layout;
 mod lock;
 mod losses;
 mod options;
+mod recovery;
+mod sealed;
 mod snapshot;
 mod spill;
 mod spiller;
@@ -29,12 +34,13 @@ mod status;
 mod store;
 pub mod table;
 pub mod tables;
+mod wal;
 mod window;
 
 pub use error::StoreError;
 pub use file::{DataFile, FileStats};
 pub use losses::{LossReason, StoreLoss};
-pub use options::StoreOptions;
+pub use options::{Fsync, StoreOptions};
 pub use snapshot::Snapshot;
 pub use spiller::SpillerHandle;
 pub use status::{SHOWN, StoreStatus, TableStatus};

@@ -14,6 +14,12 @@ pub enum LossReason {
     Overload,
     /// The store was opened for reading only.
     ReadOnly,
+    /// weir was killed before the rows reached the log: those of the last moments.
+    NotLogged,
+    /// The end of the log was not written whole when weir was killed or the power failed.
+    LogTorn,
+    /// A part of the log was damaged.
+    LogDamaged,
 }
 
 impl LossReason {
@@ -23,6 +29,9 @@ impl LossReason {
             Self::NotPersisted => "not_persisted",
             Self::Overload => "overload",
             Self::ReadOnly => "read_only",
+            Self::NotLogged => "not_logged",
+            Self::LogTorn => "log_torn",
+            Self::LogDamaged => "log_damaged",
         }
     }
 }

@@ -22,6 +22,26 @@ pub struct StoreOptions {
     pub batch_rows: usize,
     /// Memory for the footers of files that were read lately, in bytes. Default 64 MiB.
     pub footer_bytes: usize,
+    /// When rows that are in memory only reach the disk. Default: every 200 ms.
+    pub fsync: Fsync,
+}
+
+/// When rows that are in memory only reach the disk, through the write-ahead log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fsync {
+    /// As soon as they come; those that come meanwhile go together.
+    Always,
+    /// Every so often: a power cut loses the rows of at most about this time.
+    Every(Duration),
+    /// They are written every 200 ms, but the operating system decides when they reach the disk: a kill loses no
+    /// more than with the default, a power cut may lose half a minute.
+    Never,
+}
+
+impl Default for Fsync {
+    fn default() -> Self {
+        Self::Every(Duration::from_millis(200))
+    }
 }
 
 impl StoreOptions {
@@ -34,6 +54,7 @@ impl StoreOptions {
             spill_age: Duration::from_mins(1),
             batch_rows: 16_384,
             footer_bytes: DEFAULT_FOOTER_BYTES,
+            fsync: Fsync::default(),
         }
     }
 

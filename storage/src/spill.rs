@@ -1,5 +1,5 @@
-//! Moving rows from the window into files: claim sealed batches, order their rows by time, write a file an hour, and
-//! let the files take the batches' place in one swap.
+//! Moving rows from the window into files: claim sealed batches, order their rows by time, stage a file an hour,
+//! commit them in the [log](crate::wal), name them, and let them take the batches' place in one swap.
 
 use std::ops::Range;
 use std::path::Path as FsPath;
@@ -12,12 +12,14 @@ use arrow::datatypes::TimestampMicrosecondType;
 use arrow::error::ArrowError;
 
 use crate::catalog;
-use crate::durable::write_file;
+use crate::durable::{StagedFile, stage_file};
 use crate::encode::encode;
 use crate::error::StoreError;
 use crate::file::{DataFile, FileReading, FileStats};
 use crate::layout::{FileName, Hour};
-use crate::window::{Budget, SealedBatch, Table};
+use crate::sealed::{Budget, SealedBatch};
+use crate::wal::TableLog;
+use crate::window::Table;
 
 /// Rows put together at once while ordering: what ordering costs in memory beside the batches themselves.
 const CHUNK_ROWS: usize = 16_384;
@@ -31,6 +33,8 @@ pub(crate) struct Target<'a> {
     pub(crate) budget: &'a Budget,
     /// Memory of the batches that are written in one go.
     pub(crate) job_bytes: usize,
+    /// Whether rows are to be in the log before they go to files.
+    pub(crate) logs: bool,
 }
 
 /// Writes the batches that were sealed before the one of this `order`, oldest first. After an error what was not
@@ -42,13 +46,15 @@ pub(crate) fn spill_table(
     before: u64,
     target: &Target<'_>,
 ) -> Result<(), StoreError> {
-    while let Some(claim) = Claim::take(table, before, target.job_bytes) {
+    finish_left_over(table, target.budget)?;
+    while let Some(claim) = Claim::take(table, before, target) {
         claim.write(target)?;
     }
-    Ok(())
+    // What cannot be removed now is removed with the next group commit.
+    table.log.lock().as_mut().map_or(Ok(()), TableLog::trim)
 }
 
-/// Batches that nobody else may write or drop; given back when dropped.
+/// Batches that nobody else may write, merge or drop; given back when dropped.
 struct Claim<'a> {
     table: &'a Table,
     batches: Vec<Arc<SealedBatch>>,
@@ -64,8 +70,14 @@ impl Drop for Claim<'_> {
 
 impl<'a> Claim<'a> {
     /// The oldest batches, at least one and then up to `bytes`; `None` if there are none.
-    fn take(table: &'a Table, before: u64, bytes: usize) -> Option<Self> {
-        let mut room = bytes;
+    fn take(table: &'a Table, before: u64, target: &Target<'_>) -> Option<Self> {
+        // Held so that none of them is in the middle of being logged or merged.
+        let mut log = table.log.lock();
+        if let Some(log) = log.as_mut().filter(|_| target.logs) {
+            // So that who waits for the log need not wait for the files. Where it cannot be written, they may be.
+            table.note_log(&table.log_batches(log));
+        }
+        let mut room = target.job_bytes;
         let mut batches = Vec::new();
         for batch in &table.state.load().sealed {
             if batch.order >= before || (!batches.is_empty() && batch.bytes > room) {
@@ -79,54 +91,113 @@ impl<'a> Claim<'a> {
         (!batches.is_empty()).then_some(Self { table, batches })
     }
 
-    fn write(self, target: &Target<'_>) -> Result<(), StoreError> {
+    /// Stages a file an hour, says in the log that these hold the rows from now on, and gives them their names.
+    fn write(mut self, target: &Target<'_>) -> Result<(), StoreError> {
         let rows = OrderedRows::new(&self.batches);
         let mut files = Vec::new();
-        let mut written = 0;
-        let mut outcome = Ok(());
+        let mut sequence = self.table.next_sequence.load(Ordering::Relaxed);
         for (hour, range) in rows.hours() {
-            match write_hour(self.table, hour, &rows, range.clone(), target) {
-                Ok(file) => {
-                    files.push(Arc::new(file));
-                    written = range.end;
-                }
-                Err(error) => {
-                    outcome = Err(error);
-                    break;
-                }
-            }
+            let count = range.len() as u64;
+            files.push(stage_hour(
+                self.table, hour, &rows, range, sequence, target,
+            )?);
+            sequence += count;
         }
-        if !files.is_empty() {
-            let rest = rows.seal_from(written, &self.batches);
-            self.settle(files, &rest, target.budget);
+        drop(rows);
+        self.commit(&files)?;
+        self.table.next_sequence.store(sequence, Ordering::Relaxed);
+        for (staged, _) in &mut files {
+            staged.keep();
         }
-        outcome
+        self.batches.iter().for_each(|batch| batch.commit());
+        let table = self.table;
+        let unfinished = Unfinished {
+            batches: std::mem::take(&mut self.batches),
+            files,
+        };
+        unfinished.finish(table, target.budget)
     }
 
-    /// The one swap: the files and what could not be written take the place of the claimed batches.
-    fn settle(&self, files: Vec<Arc<DataFile>>, rest: &[Arc<SealedBatch>], budget: &Budget) {
-        let spills = files.len() as u64;
-        let mut all = self.table.state.load().files.to_vec();
-        all.extend(files);
-        catalog::sort(&mut all);
-        let bytes = |batches: &[Arc<SealedBatch>]| batches.iter().map(|batch| batch.bytes).sum();
-        budget.add(bytes(rest));
-        self.table.replace(&self.batches, rest, Some(&all.into()));
-        budget.subtract(bytes(&self.batches));
-        self.table
-            .counters
-            .spills
-            .fetch_add(spills, Ordering::Relaxed);
+    /// From here on a restart takes the rows from the files.
+    fn commit(&self, files: &[(StagedFile, DataFile)]) -> Result<(), StoreError> {
+        let frames: Vec<(u64, u64)> = self
+            .batches
+            .iter()
+            .filter_map(|batch| batch.logged.get().copied())
+            .collect();
+        let rows_through = self.batches.iter().map(|batch| batch.end_row()).max();
+        let names = files
+            .iter()
+            .map(|(_, file)| file.path.to_string())
+            .collect();
+        match self.table.log.lock().as_mut() {
+            Some(log) => log.commit(&frames, names, rows_through.unwrap_or(0)),
+            None => Ok(()),
+        }
     }
 }
 
-fn write_hour(
+/// A spill whose files are staged and committed: what is left is to give them their names. Its batches stay in the
+/// window, claimed, until that is done.
+#[derive(Debug)]
+pub(crate) struct Unfinished {
+    batches: Vec<Arc<SealedBatch>>,
+    files: Vec<(StagedFile, DataFile)>,
+}
+
+impl Unfinished {
+    /// Names the files and lets them take the batches' place in one swap; after an error it is tried again with the
+    /// next spill, or at the next start.
+    fn finish(mut self, table: &Table, budget: &Budget) -> Result<(), StoreError> {
+        let published = self
+            .files
+            .iter_mut()
+            .try_for_each(|(staged, _)| staged.publish());
+        if let Err(error) = published {
+            table.unfinished.lock().push(self);
+            return Err(error);
+        }
+        let mut all = table.state.load().files.to_vec();
+        let spills = self.files.len() as u64;
+        all.extend(self.files.into_iter().map(|(_, file)| Arc::new(file)));
+        catalog::sort(&mut all);
+        table.replace(&self.batches, None, Some(&all.into()));
+        budget.subtract(self.batches.iter().map(|batch| batch.bytes).sum());
+        table.counters.spills.fetch_add(spills, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+impl Table {
+    /// These files without those of unfinished spills, some of which have their names already: their rows are in the
+    /// window still.
+    pub(crate) fn without_unfinished(&self, mut files: Vec<Arc<DataFile>>) -> Vec<Arc<DataFile>> {
+        let unfinished = self.unfinished.lock();
+        let is_unfinished = |file: &Arc<DataFile>| {
+            let mut named = unfinished.iter().flat_map(|spill| &spill.files);
+            named.any(|(_, other)| other.path == file.path)
+        };
+        files.retain(|file| !is_unfinished(file));
+        files
+    }
+}
+
+fn finish_left_over(table: &Table, budget: &Budget) -> Result<(), StoreError> {
+    let left_over = std::mem::take(&mut *table.unfinished.lock());
+    left_over
+        .into_iter()
+        .map(|unfinished| unfinished.finish(table, budget))
+        .fold(Ok(()), Result::and)
+}
+
+fn stage_hour(
     table: &Table,
     hour: Hour,
     rows: &OrderedRows<'_>,
     range: Range<usize>,
+    first_sequence: u64,
     target: &Target<'_>,
-) -> Result<DataFile, StoreError> {
+) -> Result<(StagedFile, DataFile), StoreError> {
     let encode_error = |source| StoreError::Encode {
         table: table.id.name(),
         source,
@@ -134,7 +205,6 @@ fn write_hour(
     let chunks = rows.chunks(range.clone()).map(|chunk| Ok(chunk?));
     let bytes = encode(table.id, chunks).map_err(encode_error)?;
     let count = range.len() as u64;
-    let first_sequence = table.next_sequence.load(Ordering::Relaxed);
     let name = FileName {
         hour,
         node: target.node.to_owned(),
@@ -143,10 +213,7 @@ fn write_hour(
         level: 0,
     };
     let path = name.path(table.id);
-    let modified = write_file(&target.root.join(path.as_ref()), &bytes)?;
-    table
-        .next_sequence
-        .store(first_sequence + count, Ordering::Relaxed);
+    let staged = stage_file(&target.root.join(path.as_ref()), &bytes)?;
     let (min_time, max_time) = rows.times(&range);
     let stats = FileStats {
         rows: count,
@@ -155,7 +222,8 @@ fn write_hour(
     };
     let size = bytes.len() as u64;
     let reading = Arc::clone(target.reading);
-    Ok(DataFile::new(path, size, modified.into(), name, reading).with_stats(stats))
+    let file = DataFile::new(path, size, staged.modified.into(), name, reading).with_stats(stats);
+    Ok((staged, file))
 }
 
 /// The rows of several batches in order of time; of equal times the one that arrived first comes first.
@@ -212,23 +280,6 @@ impl<'a> OrderedRows<'a> {
                 .collect();
             interleave_record_batch(&self.batches, &places)
         })
-    }
-
-    /// The rows from this place on, sealed anew; nothing if there are none.
-    fn seal_from(&self, start: usize, claimed: &[Arc<SealedBatch>]) -> Vec<Arc<SealedBatch>> {
-        let Some(oldest) = claimed.first() else {
-            return Vec::new();
-        };
-        let mut end = start;
-        self.chunks(start..self.order.len())
-            .map(|rows| {
-                let rows = rows.expect("a job is smaller than what the offsets of a batch count");
-                let range = end..end + rows.num_rows();
-                end = range.end;
-                let times = self.times(&range);
-                Arc::new(SealedBatch::new(rows, times, oldest.since, oldest.order))
-            })
-            .collect()
     }
 }
 

@@ -1,39 +1,57 @@
-//! The task that moves rows to files in the background.
+//! What runs in the background: the task that moves rows to files, and the thread that writes the log.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::sleep;
 
+use crate::error::StoreError;
+use crate::options::Fsync;
 use crate::store::Core;
+use crate::wal::Committer;
 
 /// First and longest pause after a failure.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// The running task. Dropping it stops the task too, without waiting.
+/// The running task, and the thread that writes the log. Dropping it stops both too: what the task is writing is
+/// written, and the log gets nothing more.
 #[derive(Debug)]
 pub struct SpillerHandle {
     /// Dropped to tell the task to stop.
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
+    committer: Committer,
 }
 
 impl SpillerHandle {
-    pub(crate) fn start(core: Arc<Core>) -> Self {
+    pub(crate) fn start(core: Arc<Core>, fsync: Fsync) -> Result<Self, StoreError> {
+        let committer = Committer::start(Arc::clone(&core), fsync)?;
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(run(core, stopped));
-        Self { stop, task }
+        Ok(Self {
+            stop,
+            task,
+            committer,
+        })
     }
 
-    /// Stops the task and waits until what it is writing is written. What is in memory then stays there: see
-    /// [`crate::Store::flush`].
+    /// Stops the task and waits until what it is writing is written, and everything else is in the log. What is in
+    /// memory then stays there: see [`crate::Store::flush`].
     pub async fn stop(self) {
-        drop(self.stop);
-        if let Err(error) = self.task.await {
+        let Self {
+            stop,
+            task,
+            committer,
+        } = self;
+        drop(stop);
+        if let Err(error) = task.await {
             tracing::error!(%error, "the spiller had ended early");
+        }
+        if let Err(error) = spawn_blocking(move || committer.stop()).await {
+            tracing::error!(%error, "the log's thread could not be stopped");
         }
     }
 }

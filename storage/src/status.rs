@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use serde::Serialize;
 
 use crate::error::StoreError;
+use crate::wal::TableLog;
 use crate::window::Table;
 
 /// How the store is.
@@ -58,6 +59,10 @@ pub struct TableStatus {
     pub spill_failures: u64,
     /// Why the last attempt to write a file failed; `None` when it did not.
     pub last_error: Option<String>,
+    /// Bytes of its write-ahead log.
+    pub log_bytes: u64,
+    /// Why rows could not be written to the log at the last attempt; `None` when they were.
+    pub log_error: Option<String>,
 }
 
 impl Table {
@@ -73,6 +78,22 @@ impl Table {
             );
         }
         *self.counters.last_error.lock() = error;
+    }
+
+    /// Keeps how writing the log ended, and tells when that changes.
+    pub(crate) fn note_log<T>(&self, outcome: &Result<T, StoreError>) {
+        let error = outcome.as_ref().err().map(ToString::to_string);
+        let mut known = self.counters.log_error.lock();
+        match (&*known, &error) {
+            (None, Some(error)) => tracing::warn!(
+                table = self.id.name(),
+                error,
+                "cannot write the log; rows stay in memory and are lost if weir is killed"
+            ),
+            (Some(_), None) => tracing::info!(table = self.id.name(), "the log is written again"),
+            _ => {}
+        }
+        *known = error;
     }
 
     pub(crate) fn status(&self) -> TableStatus {
@@ -96,6 +117,8 @@ impl Table {
             spills: counters.spills.load(Ordering::Relaxed),
             spill_failures: counters.failures.load(Ordering::Relaxed),
             last_error: counters.last_error.lock().clone(),
+            log_bytes: self.log.lock().as_ref().map_or(0, TableLog::bytes),
+            log_error: counters.log_error.lock().clone(),
         }
     }
 }

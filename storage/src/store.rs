@@ -2,7 +2,7 @@
 
 use std::path::{Path as FsPath, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -11,8 +11,10 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tokio::task::spawn_blocking;
 
 use crate::catalog;
+use crate::commit::BatchLimits;
 use crate::durable::create_directory;
 use crate::error::StoreError;
 use crate::file::FileReading;
@@ -20,13 +22,16 @@ use crate::footers::FooterCache;
 use crate::layout::file_safe;
 use crate::lock::{DirectoryLock, LOCK_FILE};
 use crate::losses::{LossReason, Losses, StoreLoss};
-use crate::options::{DEFAULT_FOOTER_BYTES, StoreOptions};
+use crate::options::{DEFAULT_FOOTER_BYTES, Fsync, StoreOptions};
+use crate::recovery::read_logs;
+use crate::sealed::Budget;
 use crate::snapshot::Snapshot;
 use crate::spill::{Target, spill_table};
 use crate::spiller::SpillerHandle;
 use crate::status::{SHOWN, StoreStatus, TableStatus};
 use crate::tables::{Row, TableId};
-use crate::window::{Budget, Table};
+use crate::wal::{DIRECTORY, Signal};
+use crate::window::Table;
 
 /// The store of one node: every table's newest rows in memory, the rest in Parquet files.
 ///
@@ -41,8 +46,8 @@ pub struct Store {
 pub(crate) struct Core {
     root: PathBuf,
     tables: Box<[Table]>,
-    budget: Budget,
-    losses: Losses,
+    pub(crate) budget: Budget,
+    pub(crate) losses: Losses,
     reading: Arc<FileReading>,
     foreign: Mutex<Vec<String>>,
     writer: Option<Writer>,
@@ -52,6 +57,10 @@ pub(crate) struct Core {
     making_room: Mutex<()>,
     /// Told when half the budget is used.
     pub(crate) pressed: Notify,
+    /// Whether rows are logged: in a store that nobody asked for it (an import), only its files are written.
+    pub(crate) logs: AtomicBool,
+    /// How the thread is reached that writes the log.
+    pub(crate) committing: Arc<Signal>,
 }
 
 /// What only a store that was opened for writing has.
@@ -61,12 +70,13 @@ struct Writer {
     batch_bytes: usize,
     job_bytes: usize,
     spill_age: Duration,
+    fsync: Fsync,
     _lock: DirectoryLock,
 }
 
 /// Which rows a spill moves.
 #[derive(Debug, Clone, Copy)]
-enum Which {
+pub(crate) enum Which {
     /// Those that are old enough, and if half the budget is used, as many as bring it down to a quarter.
     Due,
     Everything,
@@ -87,6 +97,7 @@ impl Store {
             batch_bytes: options.batch_bytes(),
             job_bytes: options.job_bytes(),
             spill_age: options.spill_age,
+            fsync: options.fsync,
             _lock: DirectoryLock::take(&options.dir)?,
         };
         let budget = Budget::new(options.memory_bytes);
@@ -134,6 +145,10 @@ impl Store {
             object_store: Arc::new(object_store),
             footers: FooterCache::new(footer_bytes),
         });
+        let logs = match &writer {
+            Some(_) => read_logs(&root)?,
+            None => Vec::new(),
+        };
         let core = Core {
             root,
             tables: TableId::ALL
@@ -148,12 +163,15 @@ impl Store {
             files: Arc::default(),
             making_room: Mutex::default(),
             pressed: Notify::new(),
+            logs: AtomicBool::new(false),
+            committing: Arc::default(),
         };
         let unfinished = core.list_files().await;
         catalog::remove_temporary(unfinished, &core.reading).await;
-        Ok(Arc::new(Self {
-            core: Arc::new(core),
-        }))
+        let core = Arc::new(core);
+        let recovering = Arc::clone(&core);
+        spawn_blocking(move || recovering.recover(logs)).await??;
+        Ok(Arc::new(Self { core }))
     }
 
     /// Adds a row; snapshots see it at once.
@@ -179,6 +197,27 @@ impl Store {
         };
         if table.append(&row, writer.batch_rows, writer.batch_bytes, &core.budget) {
             core.keep_to_budget();
+        }
+        if writer.fsync == Fsync::Always {
+            core.committing.rows_came();
+        }
+    }
+
+    /// Returns once every row appended before is on disk, in the log or in a file (with [`Fsync::Never`], once it is
+    /// written). Rows that wait meanwhile go together.
+    ///
+    /// # Errors
+    ///
+    /// The first that occurred; the rows are in memory as before, and the log is tried again in the background.
+    pub async fn sync(&self) -> Result<(), StoreError> {
+        self.core.logs.store(true, Ordering::Relaxed);
+        loop {
+            let core = Arc::clone(&self.core);
+            if spawn_blocking(move || core.commit()).await?? {
+                return Ok(());
+            }
+            // What a spill was writing is in files once it lets go of them, or back in the window.
+            drop(self.core.files.lock().await);
         }
     }
 
@@ -230,9 +269,16 @@ impl Store {
         Ok(())
     }
 
-    /// Starts the task that moves rows to files in the background, on the current tokio runtime.
-    pub fn start_spiller(self: &Arc<Self>) -> SpillerHandle {
-        SpillerHandle::start(Arc::clone(&self.core))
+    /// Starts the task that moves rows to files in the background, on the current tokio runtime, and the thread that
+    /// writes the log. A store without them (an import, which can be done again) has no log but for
+    /// [`sync`](Self::sync).
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`] where the thread cannot be started.
+    pub fn start_spiller(&self) -> Result<SpillerHandle, StoreError> {
+        let fsync = self.core.writer.as_ref().map(|writer| writer.fsync);
+        SpillerHandle::start(Arc::clone(&self.core), fsync.unwrap_or_default())
     }
 
     /// Rows that had to go since the last call, by table and reason.
@@ -253,7 +299,7 @@ impl Store {
 }
 
 impl Core {
-    fn table(&self, table: TableId) -> &Table {
+    pub(crate) fn table(&self, table: TableId) -> &Table {
         // Tables stand in the order of `TableId::ALL`, which is that of the variants.
         &self.tables[table as usize]
     }
@@ -263,7 +309,50 @@ impl Core {
         self.budget.sealed() + open
     }
 
-    fn is_pressed(&self) -> bool {
+    /// Where the logs lie.
+    pub(crate) fn log_directory(&self) -> PathBuf {
+        self.root.join(DIRECTORY)
+    }
+
+    /// Writes what is in memory only to the logs; returns whether that is all of it, as [`Table::commit`] does.
+    pub(crate) fn commit(&self) -> Result<bool, StoreError> {
+        let Some(writer) = &self.writer else {
+            return Err(StoreError::ReadOnly {
+                action: "write the log",
+            });
+        };
+        let limits = BatchLimits {
+            rows: writer.batch_rows,
+            bytes: writer.batch_bytes,
+        };
+        let sync = writer.fsync != Fsync::Never;
+        let mut outcome = Ok(true);
+        for table in &self.tables {
+            // A table whose log cannot be written keeps none of the others from theirs.
+            match (table.commit(&self.budget, limits, sync), &mut outcome) {
+                (Ok(is_all), Ok(all)) => *all &= is_all,
+                (Err(error), Ok(_)) => outcome = Err(error),
+                (_, Err(_)) => {}
+            }
+        }
+        outcome
+    }
+
+    /// As [`commit`](Self::commit), where the tables keep what went wrong; returns whether all went well.
+    pub(crate) fn commit_quietly(&self) -> bool {
+        let committed = self.commit();
+        self.keep_to_budget();
+        committed.is_ok()
+    }
+
+    /// Writes down how many rows were accepted. That this fails shows when the log is written.
+    pub(crate) fn note_accepted(&self) {
+        for table in &self.tables {
+            let _ = table.note_accepted();
+        }
+    }
+
+    pub(crate) fn is_pressed(&self) -> bool {
         self.window_bytes() > self.budget.limit / 2
     }
 
@@ -318,7 +407,8 @@ impl Core {
                 let next = catalog::next_sequence(&listing.files, node);
                 table.next_sequence.fetch_max(next, Ordering::Relaxed);
             }
-            table.replace(&[], &[], Some(&listing.files.into()));
+            let files = table.without_unfinished(listing.files);
+            table.replace(&[], None, Some(&files.into()));
             foreign.extend(listing.foreign);
             temporary.extend(listing.temporary);
         }
@@ -338,7 +428,7 @@ impl Core {
     async fn write(self: &Arc<Self>, which: Which) -> Result<(), StoreError> {
         let files = Arc::clone(&self.files).lock_owned().await;
         let core = Arc::clone(self);
-        tokio::task::spawn_blocking(move || {
+        spawn_blocking(move || {
             let _files = files;
             core.write_blocking(which)
         })
@@ -350,7 +440,7 @@ impl Core {
         self.write(Which::Due).await
     }
 
-    fn write_blocking(&self, which: Which) -> Result<(), StoreError> {
+    pub(crate) fn write_blocking(&self, which: Which) -> Result<(), StoreError> {
         let Some(writer) = &self.writer else {
             return Err(StoreError::ReadOnly {
                 action: "write rows",
@@ -362,6 +452,7 @@ impl Core {
             reading: &self.reading,
             budget: &self.budget,
             job_bytes: writer.job_bytes,
+            logs: self.logs.load(Ordering::Relaxed),
         };
         let mut outcome = Ok(());
         for table in self.tables_to_write(which, writer) {

@@ -11,67 +11,20 @@
 //! because there is no room) is one swap of the state.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
-use arrow::array::RecordBatch;
 use parking_lot::Mutex;
 
 use crate::catalog::FileList;
 use crate::losses::LossReason;
+use crate::sealed::{Budget, SealedBatch};
 use crate::snapshot::Snapshot;
+use crate::spill::Unfinished;
 use crate::table::TableBuilder;
 use crate::tables::{Row, TableId};
-
-/// Rows that no longer change, with their statistics.
-pub(crate) struct SealedBatch {
-    pub(crate) rows: RecordBatch,
-    /// Memory it holds, which is more than its rows need: builders grow by doubling.
-    pub(crate) bytes: usize,
-    pub(crate) times: (i64, i64),
-    /// When its first row arrived.
-    pub(crate) since: Instant,
-    /// Order of sealing over all tables.
-    pub(crate) order: u64,
-    fate: AtomicU8,
-}
-
-/// Nobody has laid hands on the batch.
-const WAITING: u8 = 0;
-/// A spill is writing it: it may not be dropped.
-const CLAIMED: u8 = 1;
-/// There was no room for it: it may not be written.
-const DROPPED: u8 = 2;
-
-impl SealedBatch {
-    pub(crate) fn new(rows: RecordBatch, times: (i64, i64), since: Instant, order: u64) -> Self {
-        Self {
-            bytes: rows.get_array_memory_size(),
-            rows,
-            times,
-            since,
-            order,
-            fate: AtomicU8::new(WAITING),
-        }
-    }
-
-    fn turn(&self, from: u8, to: u8) -> bool {
-        self.fate
-            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)
-            .is_ok()
-    }
-
-    /// Takes it for writing, unless it was dropped.
-    pub(crate) fn claim(&self) -> bool {
-        self.turn(WAITING, CLAIMED)
-    }
-
-    /// Gives it back after writing failed.
-    pub(crate) fn release(&self) {
-        self.turn(CLAIMED, WAITING);
-    }
-}
+use crate::wal::TableLog;
 
 /// What a table holds beside its open rows. Replaced as a whole, never changed.
 #[derive(Clone)]
@@ -89,6 +42,14 @@ struct OpenRows {
     since: Option<Instant>,
     /// Rows appended since the store was opened.
     appended: u64,
+    /// Rows the table had accepted before the store was opened.
+    accepted_before: u64,
+}
+
+impl OpenRows {
+    fn accepted(&self) -> u64 {
+        self.accepted_before + self.appended
+    }
 }
 
 const NO_TIMES: (i64, i64) = (i64::MAX, i64::MIN);
@@ -102,7 +63,29 @@ pub(crate) struct Table {
     pub(crate) state: ArcSwap<TableState>,
     /// The sequence number of the next row that is written to a file.
     pub(crate) next_sequence: AtomicU64,
+    /// The log; `None` in a store that was opened for reading only. Locked before anything else of the table, and
+    /// held while batches are chosen for logging, merging or writing.
+    pub(crate) log: Mutex<Option<TableLog>>,
+    /// What was dropped and the log does not know of yet: frames, and the rows accepted up to there.
+    pub(crate) dropped: Mutex<Dropped>,
+    /// Spills whose files are on disk and in the log, but could not be given their names.
+    pub(crate) unfinished: Mutex<Vec<Unfinished>>,
     pub(crate) counters: Counters,
+}
+
+/// Rows that were let go: for want of room, or because the log's frame was damaged.
+#[derive(Debug, Default)]
+pub(crate) struct Dropped {
+    pub(crate) frames: Vec<(u64, u64)>,
+    pub(crate) rows_through: u64,
+}
+
+impl Dropped {
+    /// Adds rows that the table had accepted up to `rows_through`, and the frames that hold them.
+    pub(crate) fn add(&mut self, frames: Option<(u64, u64)>, rows_through: u64) {
+        self.frames.extend(frames);
+        self.rows_through = self.rows_through.max(rows_through);
+    }
 }
 
 /// What happened to a table since the store was opened.
@@ -112,40 +95,8 @@ pub(crate) struct Counters {
     pub(crate) failures: AtomicU64,
     pub(crate) dropped: AtomicU64,
     pub(crate) last_error: Mutex<Option<String>>,
-}
-
-/// What all tables share: the memory they may take and the order in which they sealed.
-pub(crate) struct Budget {
-    pub(crate) limit: usize,
-    /// Bytes of sealed batches, written ones too until the file has taken their place.
-    sealed: AtomicUsize,
-    order: AtomicU64,
-}
-
-impl Budget {
-    pub(crate) fn new(limit: usize) -> Self {
-        Self {
-            limit,
-            sealed: AtomicUsize::new(0),
-            order: AtomicU64::new(0),
-        }
-    }
-
-    pub(crate) fn sealed(&self) -> usize {
-        self.sealed.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn add(&self, bytes: usize) {
-        self.sealed.fetch_add(bytes, Ordering::AcqRel);
-    }
-
-    pub(crate) fn subtract(&self, bytes: usize) {
-        self.sealed.fetch_sub(bytes, Ordering::AcqRel);
-    }
-
-    pub(crate) fn next_order(&self) -> u64 {
-        self.order.fetch_add(1, Ordering::Relaxed)
-    }
+    /// Why the log could not be written at the last attempt.
+    pub(crate) log_error: Mutex<Option<String>>,
 }
 
 impl Table {
@@ -157,6 +108,7 @@ impl Table {
                 times: NO_TIMES,
                 since: None,
                 appended: 0,
+                accepted_before: 0,
             }),
             open_bytes: AtomicUsize::new(0),
             state: ArcSwap::from_pointee(TableState {
@@ -164,6 +116,9 @@ impl Table {
                 files,
             }),
             next_sequence: AtomicU64::new(next_sequence),
+            log: Mutex::new(None),
+            dropped: Mutex::default(),
+            unfinished: Mutex::default(),
             counters: Counters::default(),
         }
     }
@@ -203,14 +158,31 @@ impl Table {
         };
         let times = std::mem::replace(&mut open.times, NO_TIMES);
         let rows = open.builder.finish();
-        let batch = Arc::new(SealedBatch::new(rows, times, since, budget.next_order()));
+        let first_row = open.accepted() - rows.num_rows() as u64;
+        let batch = SealedBatch::new(rows, times, since, budget.next_order(), first_row);
+        self.push(batch, budget);
+        self.open_bytes.store(0, Ordering::Relaxed);
+    }
+
+    /// Adds a batch as the newest.
+    pub(crate) fn push(&self, batch: SealedBatch, budget: &Budget) {
+        let batch = Arc::new(batch);
         budget.add(batch.bytes);
         self.state.rcu(|state| {
             let mut state = TableState::clone(state);
             state.sealed.push(Arc::clone(&batch));
             state
         });
-        self.open_bytes.store(0, Ordering::Relaxed);
+    }
+
+    /// Rows the table accepted in all its time.
+    pub(crate) fn accepted(&self) -> u64 {
+        self.open.lock().accepted()
+    }
+
+    /// Sets how many rows the table had accepted before the store was opened.
+    pub(crate) fn accepted_before(&self, rows: u64) {
+        self.open.lock().accepted_before = rows;
     }
 
     /// One consistent view of the table.
@@ -262,17 +234,22 @@ impl Table {
     /// The oldest batch that may be dropped.
     pub(crate) fn oldest_waiting(&self) -> Option<Arc<SealedBatch>> {
         let state = self.state.load();
-        let waiting = |batch: &&Arc<SealedBatch>| batch.fate.load(Ordering::Acquire) == WAITING;
-        state.sealed.iter().find(waiting).cloned()
+        state
+            .sealed
+            .iter()
+            .find(|batch| batch.is_waiting())
+            .cloned()
     }
 
     /// Drops a batch to make room; false if somebody else was quicker.
     pub(crate) fn drop_batch(&self, batch: &Arc<SealedBatch>, budget: &Budget) -> bool {
-        if !batch.turn(WAITING, DROPPED) {
+        if !batch.doom() {
             return false;
         }
-        self.replace(std::slice::from_ref(batch), &[], None);
+        self.replace(std::slice::from_ref(batch), None, None);
         budget.subtract(batch.bytes);
+        let frames = batch.logged.get().copied();
+        self.dropped.lock().add(frames, batch.end_row());
         self.counters
             .dropped
             .fetch_add(batch.rows.num_rows() as u64, Ordering::Relaxed);
@@ -288,21 +265,26 @@ impl Table {
         }
     }
 
-    /// The one swap by which rows move: `gone` batches leave, `kept` ones take their place in front, and the list of
-    /// files is replaced if there is a new one.
+    /// The one swap by which rows move: `gone` batches leave, a merged one takes the place of the first of them, and
+    /// the list of files is replaced if there is a new one.
     pub(crate) fn replace(
         &self,
         gone: &[Arc<SealedBatch>],
-        kept: &[Arc<SealedBatch>],
+        merged: Option<&Arc<SealedBatch>>,
         files: Option<&FileList>,
     ) {
         self.state.rcu(|state| {
-            let stay = state
-                .sealed
-                .iter()
-                .filter(|batch| !gone.iter().any(|other| Arc::ptr_eq(batch, other)));
+            let mut merged = merged;
+            let mut sealed = Vec::with_capacity(state.sealed.len());
+            for batch in &state.sealed {
+                if gone.iter().any(|other| Arc::ptr_eq(batch, other)) {
+                    sealed.extend(merged.take().map(Arc::clone));
+                } else {
+                    sealed.push(Arc::clone(batch));
+                }
+            }
             TableState {
-                sealed: kept.iter().chain(stay).cloned().collect(),
+                sealed,
                 files: Arc::clone(files.unwrap_or(&state.files)),
             }
         });

@@ -31,7 +31,7 @@ fn reasons_not_ready(app: &App) -> Vec<String> {
     let mut reasons = app.capture.reasons_not_ready();
     let status = app.store.status();
     reasons.extend(status.tables.iter().filter_map(|table| {
-        let error = table.last_error.as_ref()?;
+        let error = table.last_error.as_ref().or(table.log_error.as_ref())?;
         Some(format!(
             "rows of {} cannot be written to disk: {error}",
             table.table

@@ -15,7 +15,9 @@ enum Step {
     Spill,
     Flush,
     Refresh,
+    Sync,
     Reopen,
+    Crash,
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -25,7 +27,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => Just(Step::Spill),
         1 => Just(Step::Flush),
         1 => Just(Step::Refresh),
+        1 => Just(Step::Sync),
         1 => Just(Step::Reopen),
+        1 => Just(Step::Crash),
     ];
     prop::collection::vec(step, 1..25)
 }
@@ -34,31 +38,44 @@ async fn run(steps: Vec<Step>) {
     let directory = tempfile::tempdir().unwrap();
     let mut store = open(directory.path()).await;
     let mut next = 0;
+    // The rows there must be, and how many of them a crash may not lose.
+    let (mut expected, mut durable) = (Vec::new(), 0);
     for step in steps {
         match &step {
             Step::Append { rows, spread } => {
                 for number in next..next + rows {
                     store.append(numbered(number, TEN_PM + (number % 7) * spread));
                 }
+                expected.extend(next..next + rows);
                 next += rows;
             }
-            Step::Spill => store.spill().await.unwrap(),
+            Step::Spill => {
+                store.spill().await.unwrap();
+                durable = expected.len();
+            }
             Step::Flush => {
                 store.flush().await.unwrap();
                 assert!(store.snapshot(TABLE, None).batches.is_empty());
+                durable = expected.len();
             }
             Step::Refresh => store.refresh().await,
+            Step::Sync => {
+                store.sync().await.unwrap();
+                durable = expected.len();
+            }
             Step::Reopen => {
                 store.flush().await.unwrap();
+                durable = expected.len();
                 drop(store);
                 store = open(directory.path()).await;
             }
+            Step::Crash => {
+                drop(store);
+                store = open(directory.path()).await;
+                expected.truncate(durable);
+            }
         }
-        assert_eq!(
-            numbers(&store).await,
-            (0..next).collect::<Vec<_>>(),
-            "after {step:?}"
-        );
+        assert_eq!(numbers(&store).await, expected, "after {step:?}");
     }
 }
 
@@ -82,7 +99,7 @@ async fn snapshots_taken_while_rows_come_and_move_show_every_row_once() {
     })
     .await
     .unwrap();
-    let spiller = store.start_spiller();
+    let spiller = store.start_spiller().unwrap();
     let appended = Arc::new(AtomicI64::new(0));
     let capture = {
         let (store, appended) = (Arc::clone(&store), Arc::clone(&appended));
@@ -128,7 +145,7 @@ async fn the_spiller_moves_rows_by_age_without_being_asked() {
     })
     .await
     .unwrap();
-    let spiller = store.start_spiller();
+    let spiller = store.start_spiller().unwrap();
     store.append(numbered(0, TEN_PM));
     while !store.snapshot(TABLE, None).batches.is_empty() {
         tokio::time::sleep(Duration::from_millis(5)).await;

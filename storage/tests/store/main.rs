@@ -4,4 +4,5 @@
 mod directory;
 mod exactly_once;
 mod faults;
+mod log;
 mod rows;

@@ -64,7 +64,7 @@ const TABLE_COUNTERS: [TableMetric; 4] = [
     ),
 ];
 
-const TABLE_GAUGES: [TableMetric; 5] = [
+const TABLE_GAUGES: [TableMetric; 6] = [
     ("window_rows", "Rows in memory", None, |table| {
         table.window_rows
     }),
@@ -83,6 +83,12 @@ const TABLE_GAUGES: [TableMetric; 5] = [
         "Size of the Parquet files",
         Some(Unit::Bytes),
         |table| table.file_bytes,
+    ),
+    (
+        "log",
+        "Size of the write-ahead log",
+        Some(Unit::Bytes),
+        |table| table.log_bytes,
     ),
 ];
 
