@@ -72,6 +72,14 @@ impl Drop for StagedFile {
     }
 }
 
+/// Whether a staged file of an earlier run has its temporary name still.
+pub(crate) fn is_left_behind(path: &Path) -> bool {
+    let name = path
+        .file_name()
+        .map(|name| temporary_name(&name.to_string_lossy()));
+    !path.exists() && name.is_some_and(|name| path.with_file_name(name).exists())
+}
+
 /// Gives a staged file of an earlier run its name, if it still has its temporary one.
 pub(crate) fn publish_left_behind(path: &Path) -> Result<(), StoreError> {
     let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {

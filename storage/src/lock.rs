@@ -49,6 +49,13 @@ impl DirectoryLock {
     }
 }
 
+/// Keeps writers out of `directory` until dropped; `None` if one is in it, or the lock cannot be had.
+pub(crate) fn keep_writers_out(directory: &Path) -> Option<DirectoryLock> {
+    let file = File::open(directory.join(LOCK_FILE)).ok()?;
+    file.try_lock_shared().ok()?;
+    Some(DirectoryLock { _file: file })
+}
+
 fn holder(file: &mut File) -> String {
     let mut text = String::new();
     // A foreign lock file may be anything; only its beginning is shown.

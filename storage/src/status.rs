@@ -59,6 +59,8 @@ pub struct TableStatus {
     pub spill_failures: u64,
     /// Why the last attempt to write a file failed; `None` when it did not.
     pub last_error: Option<String>,
+    /// Rows in memory that are not in the write-ahead log yet: what a kill would lose now.
+    pub unlogged_rows: u64,
     /// Bytes of its write-ahead log.
     pub log_bytes: u64,
     /// Why rows could not be written to the log at the last attempt; `None` when they were.
@@ -100,6 +102,11 @@ impl Table {
         let (rows_appended, open_rows) = self.open_rows();
         let state = self.state.load();
         let sealed_rows: usize = state.sealed.iter().map(|batch| batch.rows.num_rows()).sum();
+        let unlogged = state
+            .sealed
+            .iter()
+            .filter(|batch| batch.logged.get().is_none());
+        let unlogged_rows: usize = unlogged.map(|batch| batch.rows.num_rows()).sum();
         let counters = &self.counters;
         let readable = || {
             let files = state.files.iter();
@@ -117,6 +124,7 @@ impl Table {
             spills: counters.spills.load(Ordering::Relaxed),
             spill_failures: counters.failures.load(Ordering::Relaxed),
             last_error: counters.last_error.lock().clone(),
+            unlogged_rows: (open_rows + unlogged_rows) as u64,
             log_bytes: self.log.lock().as_ref().map_or(0, TableLog::bytes),
             log_error: counters.log_error.lock().clone(),
         }

@@ -20,10 +20,10 @@ use crate::error::StoreError;
 use crate::file::FileReading;
 use crate::footers::FooterCache;
 use crate::layout::file_safe;
-use crate::lock::{DirectoryLock, LOCK_FILE};
+use crate::lock::{DirectoryLock, LOCK_FILE, keep_writers_out};
 use crate::losses::{LossReason, Losses, StoreLoss};
 use crate::options::{DEFAULT_FOOTER_BYTES, Fsync, StoreOptions};
-use crate::recovery::read_logs;
+use crate::recovery::{look_at_logs, read_logs};
 use crate::sealed::Budget;
 use crate::snapshot::Snapshot;
 use crate::spill::{Target, spill_table};
@@ -104,7 +104,8 @@ impl Store {
         Self::load(&options.dir, options.footer_bytes, budget, Some(writer)).await
     }
 
-    /// Opens a data directory for reading what is in its files; another process may be writing to it.
+    /// Opens a data directory for reading what is in its files; another process may be writing to it. If none does,
+    /// the rows that a killed one left in its log are there too.
     ///
     /// # Errors
     ///
@@ -124,7 +125,12 @@ impl Store {
                 path: dir.to_path_buf(),
             });
         }
-        Self::load(dir, DEFAULT_FOOTER_BYTES, Budget::new(0), None).await
+        let lock = keep_writers_out(dir);
+        let store = Self::load(dir, DEFAULT_FOOTER_BYTES, Budget::new(0), None).await?;
+        if lock.is_some() {
+            store.core.show(look_at_logs(dir)?);
+        }
+        Ok(store)
     }
 
     async fn load(

@@ -165,6 +165,13 @@ impl Weir {
             peer.errors()
         );
     }
+
+    /// Kills it (SIGKILL) and waits for its end.
+    pub fn kill(mut self) {
+        let mut peer = self.peer.take().expect("it is stopped only here");
+        peer.signal(nix::sys::signal::Signal::SIGKILL);
+        peer.wait();
+    }
 }
 
 impl Drop for Weir {

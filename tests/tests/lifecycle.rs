@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use weir_tests::{Dnsmasq, Lab, Nginx, Place, assert_column, weir};
+use weir_tests::{Dnsmasq, Lab, Nginx, Place, assert_column, wait_until, weir};
 
 const COUNT: &str = "SELECT count(*) AS n FROM http_events";
 
@@ -76,6 +76,31 @@ fn what_is_in_memory_at_sigterm_is_there_after_a_restart() {
         lab.offline("SELECT count(*) AS n FROM dns_events")[0].int("n"),
         Some(2)
     );
+}
+
+#[test]
+fn rows_in_memory_only_survive_a_kill() {
+    let Some(lab) = Lab::new("life-kill", &["nginx", "curl"]) else {
+        return;
+    };
+    let nginx = Nginx::start(lab.inside(), lab.directory());
+    let rows = "SELECT * FROM http_events ORDER BY time, conn_id, role";
+    let mut before = Vec::new();
+    for round in 1..=3 {
+        let weir = lab.weir();
+        assert_eq!(weir.rows(rows), before, "a restart gives the same rows");
+        requests(lab.inside(), &nginx, 20);
+        weir.exactly(40 * round, "SELECT time FROM http_events");
+        wait_until(|| {
+            let (_, metrics) = weir.get("/metrics");
+            let metrics = String::from_utf8(metrics).expect("metrics are UTF-8");
+            let logged = "weir_unlogged_rows{table=\"http_events\"} 0";
+            metrics.contains(logged).then_some(()).ok_or(metrics)
+        });
+        before = weir.rows(rows);
+        weir.kill();
+        assert_eq!(lab.offline(rows), before, "the log can be read offline");
+    }
 }
 
 #[test]

@@ -25,7 +25,7 @@ mod replay;
 
 pub(crate) use committer::{Committer, Signal};
 pub(crate) use log::TableLog;
-pub(crate) use replay::{Replayed, RowsFrame, read_log};
+pub(crate) use replay::{Repair, Replayed, RowsFrame, read_log};
 
 use serde::{Deserialize, Serialize};
 

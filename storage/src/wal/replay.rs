@@ -94,8 +94,17 @@ fn read_payload(file: &File, offset: u64, header: &Header) -> io::Result<Option<
     Ok(header.matches(&bytes).then_some(bytes))
 }
 
-/// Reads the log in a directory, without the rows themselves: headers and commits only. Cuts an unfinished end off.
-pub(crate) fn read_log(directory: &Path) -> Result<Replayed, StoreError> {
+/// Whether reading a log mends it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Repair {
+    /// An unfinished end is cut off.
+    Cut,
+    /// Nothing is changed.
+    Leave,
+}
+
+/// Reads the log in a directory, without the rows themselves: headers and commits only.
+pub(crate) fn read_log(directory: &Path, repair: Repair) -> Result<Replayed, StoreError> {
     let mut segments: Vec<(u64, PathBuf)> = match fs::read_dir(directory) {
         Ok(entries) => entries
             .filter_map(Result::ok)
@@ -105,7 +114,11 @@ pub(crate) fn read_log(directory: &Path) -> Result<Replayed, StoreError> {
         Err(error) => return Err(StoreError::io("list the log", directory)(error)),
     };
     segments.sort_unstable();
-    let mut reading = Reading::default();
+    let mut reading = Reading {
+        repair,
+        log: Replayed::default(),
+        committed: Vec::new(),
+    };
     let last = segments.len().saturating_sub(1);
     for (place, (_, path)) in segments.iter().enumerate() {
         reading
@@ -116,15 +129,16 @@ pub(crate) fn read_log(directory: &Path) -> Result<Replayed, StoreError> {
 }
 
 /// What was read so far.
-#[derive(Default)]
 struct Reading {
+    repair: Repair,
     log: Replayed,
     committed: Vec<(u64, u64)>,
 }
 
 impl Reading {
     fn read_segment(&mut self, path: &Path, is_last: bool) -> io::Result<()> {
-        let file = File::options().read(true).write(is_last).open(path)?;
+        let may_cut = is_last && self.repair == Repair::Cut;
+        let file = File::options().read(true).write(may_cut).open(path)?;
         let length = file.metadata()?.len();
         let mut segment = Segment {
             path: path.to_path_buf(),
@@ -218,6 +232,9 @@ impl Reading {
         }
         self.log.torn_bytes += bytes;
         self.log.torn_rows += rows;
+        if self.repair == Repair::Leave {
+            return Ok(());
+        }
         tracing::warn!(path = %segment.path.display(), offset, bytes, "cutting an unfinished end off the log");
         file.set_len(offset)?;
         file.sync_all()?;

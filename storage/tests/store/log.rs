@@ -68,6 +68,18 @@ async fn rows_in_memory_only_come_back_after_a_crash() {
 }
 
 #[tokio::test]
+async fn a_reader_sees_the_log_of_a_killed_writer_but_not_of_a_running_one() {
+    let directory = tempfile::tempdir().unwrap();
+    interrupted(directory.path()).await;
+    let reader = Store::open_read_only(directory.path()).await.unwrap();
+    assert_eq!(numbers(&reader).await, (0..30).collect::<Vec<_>>());
+    let writer = open(directory.path()).await;
+    let reader = Store::open_read_only(directory.path()).await.unwrap();
+    assert_eq!(numbers(&reader).await, (0..10).collect::<Vec<_>>());
+    drop(writer);
+}
+
+#[tokio::test]
 async fn replayed_rows_go_to_files_once_and_the_log_goes() {
     let directory = tempfile::tempdir().unwrap();
     interrupted(directory.path()).await;

@@ -64,7 +64,7 @@ const TABLE_COUNTERS: [TableMetric; 4] = [
     ),
 ];
 
-const TABLE_GAUGES: [TableMetric; 6] = [
+const TABLE_GAUGES: [TableMetric; 7] = [
     ("window_rows", "Rows in memory", None, |table| {
         table.window_rows
     }),
@@ -83,6 +83,12 @@ const TABLE_GAUGES: [TableMetric; 6] = [
         "Size of the Parquet files",
         Some(Unit::Bytes),
         |table| table.file_bytes,
+    ),
+    (
+        "unlogged_rows",
+        "Rows in memory that are not in the write-ahead log yet",
+        None,
+        |table| table.unlogged_rows,
     ),
     (
         "log",
