@@ -14,7 +14,7 @@ demo: ## Set up this machine, then capture nginx, curl and dig before your eyes 
 test: ## Set up this machine, then run every test, also those with real eBPF
 	@tools/test.sh
 
-build: ## Build the optimised binary (about 40 minutes the first time on two cores)
+build: ## Build the optimised binary (about 20 minutes the first time on two cores)
 	@tools/setup.sh
 	@tools/build.sh release
 	@echo "built $(CARGO_TARGET_DIR)/release/weir"

@@ -11,8 +11,8 @@ export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$HOME/.cache/weir-target}
 [[ -e $HOME/.cargo/env ]] && . "$HOME/.cargo/env"
 
 case $profile in
-    dev) directory=debug options=() minutes=11 ;;
-    release) directory=release options=(--release) minutes=40 ;;
+    dev) directory=debug options=() minutes='5 to 11' ;;
+    release) directory=release options=(--release) minutes=20 ;;
     *) echo "usage: tools/build.sh dev|release [cargo command]" >&2; exit 2 ;;
 esac
 # DataFusion is nearly all of it; once it is built, a build takes a minute or two.
