@@ -9,10 +9,15 @@
 //! Segments that arrive in order are handed on as slices of the caller's payload, without a copy. Only what lies
 //! beyond a hole is copied, and only up to [`Limits`]; then the hole is given up as [`GapCause::Missing`].
 
-use std::collections::VecDeque;
+mod counts;
+mod delivery;
+mod pieces;
 
 use super::{Chunk, GapCause};
 use crate::packet::{Nanos, TcpFlags};
+use pieces::Pieces;
+
+pub use counts::Counts;
 
 /// How much a [`Stream`] holds back while it waits for the bytes of a hole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,63 +69,11 @@ pub enum Event<'a> {
     Fin,
 }
 
-/// What a [`Stream`] has seen so far, in bytes of payload unless the name says otherwise.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Given out with their content.
-    pub data_bytes: u64,
-    /// Given out as [`GapCause::NotCopied`].
-    pub not_copied_bytes: u64,
-    /// Given out as [`GapCause::Missing`].
-    pub missing_bytes: u64,
-    /// Segments that repeated at least one byte.
-    pub retransmitted_segments: u64,
-    /// Bytes that were repeated.
-    pub retransmitted_bytes: u64,
-    /// Segments that repeated bytes with other content than the first copy (which wins).
-    pub conflicting_segments: u64,
-    /// Keep-alive probes: one old byte.
-    pub keep_alives: u64,
-    /// Bytes of those segments that differ from the first copy.
-    pub conflicting_bytes: u64,
-    /// Segments with bytes beyond the FIN or far outside of any window.
-    pub ignored_segments: u64,
-    /// Segments with bytes before the start, which is that of the first segment seen where the stream was joined late.
-    pub before_start_segments: u64,
-    /// Those bytes.
-    pub before_start_bytes: u64,
-}
-
-impl Counts {
-    /// Payload bytes of the stream, each counted once, by sequence number: given out with or without content.
-    pub const fn stream_bytes(&self) -> u64 {
-        self.data_bytes + self.not_copied_bytes + self.missing_bytes
-    }
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Start {
     Unknown,
     Joined,
     Known,
-}
-
-/// A run of bytes beyond the position. Pieces are sorted and do not overlap.
-#[derive(Debug)]
-struct Piece {
-    start: u64,
-    end: u64,
-    time: Nanos,
-    /// `None`: they passed, but were not copied.
-    bytes: Option<Vec<u8>>,
-}
-
-impl Piece {
-    fn slice(&self, start: u64, end: u64) -> Option<&[u8]> {
-        self.bytes
-            .as_ref()?
-            .get((start - self.start) as usize..(end - self.start) as usize)
-    }
 }
 
 /// A segment's payload at its place in the stream.
@@ -152,8 +105,7 @@ pub struct Stream {
     next_seq: u32,
     fin: Option<(u64, Nanos)>,
     is_finished: bool,
-    pieces: VecDeque<Piece>,
-    held: usize,
+    pieces: Pieces,
     highest_ack: u64,
     /// Where the hole was whose signs are counted, and how many there were.
     signs: (u64, u8),
@@ -162,7 +114,7 @@ pub struct Stream {
 
 impl Stream {
     /// A stream of which nothing is known yet.
-    pub const fn new(limits: Limits) -> Self {
+    pub fn new(limits: Limits) -> Self {
         Self {
             limits,
             start: Start::Unknown,
@@ -170,23 +122,10 @@ impl Stream {
             next_seq: 0,
             fin: None,
             is_finished: false,
-            pieces: VecDeque::new(),
-            held: 0,
+            pieces: Pieces::default(),
             highest_ack: 0,
             signs: (0, 0),
-            counts: Counts {
-                data_bytes: 0,
-                not_copied_bytes: 0,
-                missing_bytes: 0,
-                retransmitted_segments: 0,
-                retransmitted_bytes: 0,
-                conflicting_segments: 0,
-                keep_alives: 0,
-                conflicting_bytes: 0,
-                ignored_segments: 0,
-                before_start_segments: 0,
-                before_start_bytes: 0,
-            },
+            counts: Counts::default(),
         }
     }
 
@@ -215,7 +154,7 @@ impl Stream {
 
     /// Payload bytes held back behind a hole.
     pub const fn held_bytes(&self) -> usize {
-        self.held
+        self.pieces.held_bytes()
     }
 
     /// When the segment passed behind which the stream waits for a hole to be filled; `None` without a hole.
@@ -325,16 +264,7 @@ impl Stream {
             return;
         }
         self.fin = Some((end, time));
-        while self.pieces.back().is_some_and(|piece| piece.start >= end) {
-            self.pieces.pop_back();
-        }
-        if let Some(last) = self.pieces.back_mut().filter(|piece| piece.end > end) {
-            if let Some(bytes) = &mut last.bytes {
-                bytes.truncate((end - last.start) as usize);
-            }
-            last.end = end;
-        }
-        self.held = self.pieces.iter().map(held_by).sum();
+        self.pieces.cut_at(end);
     }
 
     /// Cuts a segment to what the stream can still take; counts what it cannot.
@@ -382,9 +312,13 @@ impl Stream {
             self.advance(Some(&placed), give);
         } else {
             let copied_end = placed.copied_end();
-            self.insert(placed.start, copied_end, Some(placed.payload), placed.time);
-            self.insert(copied_end, placed.end, None, placed.time);
-            while self.held > self.limits.bytes || self.pieces.len() > self.limits.pieces {
+            self.pieces
+                .insert(placed.start, copied_end, Some(placed.payload), placed.time);
+            self.pieces
+                .insert(copied_end, placed.end, None, placed.time);
+            while self.pieces.held_bytes() > self.limits.bytes
+                || self.pieces.len() > self.limits.pieces
+            {
                 self.give_up_hole(give);
             }
         }
@@ -394,7 +328,7 @@ impl Stream {
     fn compare(&mut self, placed: &Placed<'_>) {
         let mut repeated = self.position.min(placed.end).saturating_sub(placed.start);
         let mut conflicting = 0;
-        for piece in &self.pieces {
+        for piece in self.pieces.iter() {
             let start = piece.start.max(placed.start);
             let end = piece.end.min(placed.end);
             if start >= end {
@@ -417,188 +351,6 @@ impl Stream {
         self.counts.conflicting_segments += u64::from(conflicting > 0);
         self.counts.conflicting_bytes += conflicting;
     }
-
-    /// Gives out everything from the position to the next hole, out of the pieces and `current`, a segment that begins
-    /// at or before the position. Where both have a byte, the piece wins: it came first.
-    fn advance(&mut self, current: Option<&Placed<'_>>, give: &mut impl FnMut(Event<'_>, Nanos)) {
-        loop {
-            while self
-                .pieces
-                .front()
-                .is_some_and(|piece| piece.end <= self.position)
-            {
-                self.pop_front();
-            }
-            let covers = self
-                .pieces
-                .front()
-                .is_some_and(|piece| piece.start <= self.position);
-            if covers
-                && self
-                    .pieces
-                    .front()
-                    .is_some_and(|piece| piece.bytes.is_some())
-            {
-                let Some(piece) = self.pop_front() else {
-                    return;
-                };
-                if let Some(bytes) = piece.slice(self.position, piece.end) {
-                    self.data(bytes, piece.time, give);
-                }
-                continue;
-            }
-            if let Some(current) = current {
-                let data_limit = self
-                    .pieces
-                    .iter()
-                    .find(|piece| piece.bytes.is_some())
-                    .map_or(u64::MAX, |piece| piece.start);
-                let end = current.copied_end().min(data_limit);
-                if self.position < end {
-                    let from = (self.position - current.start) as usize;
-                    let to = (end - current.start) as usize;
-                    let bytes = current.payload.get(from..to).unwrap_or_default();
-                    self.data(bytes, current.time, give);
-                    continue;
-                }
-                let end = current.end.min(data_limit);
-                if self.position < end {
-                    self.skip_to(end, GapCause::NotCopied, current.time, give);
-                    continue;
-                }
-            }
-            if !covers {
-                return;
-            }
-            let Some(piece) = self.pop_front() else {
-                return;
-            };
-            self.skip_to(piece.end, GapCause::NotCopied, piece.time, give);
-        }
-    }
-
-    fn data(&mut self, bytes: &[u8], time: Nanos, give: &mut impl FnMut(Event<'_>, Nanos)) {
-        self.move_by(bytes.len() as u64);
-        self.counts.data_bytes += bytes.len() as u64;
-        give(Event::Chunk(Chunk::Data(bytes)), time);
-    }
-
-    fn skip_to(
-        &mut self,
-        end: u64,
-        cause: GapCause,
-        time: Nanos,
-        give: &mut impl FnMut(Event<'_>, Nanos),
-    ) {
-        let bytes = end.saturating_sub(self.position);
-        if bytes == 0 {
-            return;
-        }
-        self.move_by(bytes);
-        match cause {
-            GapCause::NotCopied => self.counts.not_copied_bytes += bytes,
-            GapCause::Missing => self.counts.missing_bytes += bytes,
-        }
-        give(Event::Chunk(Chunk::Gap { bytes, cause }), time);
-    }
-
-    fn move_by(&mut self, bytes: u64) {
-        self.position += bytes;
-        self.next_seq = self.next_seq.wrapping_add(bytes as u32);
-    }
-
-    fn give_up_hole(&mut self, give: &mut impl FnMut(Event<'_>, Nanos)) {
-        let Some((start, time)) = self.pieces.front().map(|piece| (piece.start, piece.time)) else {
-            return;
-        };
-        self.skip_to(start, GapCause::Missing, time, give);
-        self.advance(None, give);
-    }
-
-    fn finish(&mut self, give: &mut impl FnMut(Event<'_>, Nanos)) {
-        if let Some((end, time)) = self.fin
-            && end == self.position
-            && !self.is_finished
-        {
-            self.is_finished = true;
-            give(Event::Fin, time);
-        }
-    }
-
-    fn pop_front(&mut self) -> Option<Piece> {
-        let piece = self.pieces.pop_front()?;
-        self.held -= held_by(&piece);
-        if self.pieces.is_empty() {
-            // Holes are rare: an idle connection keeps no memory for them.
-            self.pieces = VecDeque::new();
-        }
-        Some(piece)
-    }
-
-    /// Buffers `start..end`, as far as no piece has it. Bytes take the place of ones that were not copied.
-    fn insert(&mut self, start: u64, end: u64, bytes: Option<&[u8]>, time: Nanos) {
-        let mut cursor = start;
-        while cursor < end {
-            let index = self.pieces.partition_point(|piece| piece.end <= cursor);
-            let next = self.pieces.get(index);
-            let next_start = next.map_or(u64::MAX, |piece| piece.start);
-            if next_start > cursor {
-                let run_end = end.min(next_start);
-                self.put(index, start, cursor..run_end, bytes, time);
-                cursor = run_end;
-                continue;
-            }
-            let (piece_end, was_copied) =
-                next.map_or((end, true), |piece| (piece.end, piece.bytes.is_some()));
-            let run_end = end.min(piece_end);
-            if !was_copied && bytes.is_some() {
-                let mut index = index;
-                if let Some(piece) = self.pieces.get_mut(index) {
-                    let after = (run_end < piece.end).then_some(Piece {
-                        start: run_end,
-                        end: piece.end,
-                        time: piece.time,
-                        bytes: None,
-                    });
-                    piece.end = cursor;
-                    if piece.start == piece.end {
-                        self.pieces.remove(index);
-                    } else {
-                        index += 1;
-                    }
-                    if let Some(after) = after {
-                        self.pieces.insert(index, after);
-                    }
-                }
-                self.put(index, start, cursor..run_end, bytes, time);
-            }
-            cursor = run_end;
-        }
-    }
-
-    /// Inserts the piece `run` at `index`; `bytes` begin at offset `origin`.
-    fn put(
-        &mut self,
-        index: usize,
-        origin: u64,
-        run: std::ops::Range<u64>,
-        bytes: Option<&[u8]>,
-        time: Nanos,
-    ) {
-        let range = (run.start - origin) as usize..(run.end - origin) as usize;
-        let piece = Piece {
-            start: run.start,
-            end: run.end,
-            time,
-            bytes: bytes.map(|bytes| bytes.get(range).unwrap_or_default().to_vec()),
-        };
-        self.held += held_by(&piece);
-        self.pieces.insert(index, piece);
-    }
-}
-
-fn held_by(piece: &Piece) -> usize {
-    piece.bytes.as_ref().map_or(0, Vec::len)
 }
 
 #[cfg(test)]
