@@ -11,7 +11,9 @@ mod container;
 mod events;
 mod processes;
 mod reader;
+mod state;
 mod stats;
+mod wall;
 
 use std::path::PathBuf;
 use std::sync::Arc;

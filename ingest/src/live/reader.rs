@@ -5,43 +5,25 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use rustc_hash::{FxHashMap, FxHashSet};
-use weir_ebpf::events::{
-    ControlEvent, DIRECTION_RECEIVED, Owner, PayloadEvent, Tally, TcpEvent, UdpKey,
-};
+use rustc_hash::FxHashSet;
+use weir_ebpf::events::{ControlEvent, DIRECTION_RECEIVED, Tally, TcpEvent, UdpKey};
 use weir_ebpf::{Kernel, Outcome};
 use weir_storage::{CaptureProgram, NodeIdentity, Row};
 
 use super::clock::Clock;
 use super::events;
-use super::processes::Processes;
+use super::state::State;
 use super::stats::{CaptureStats, CountedLoss, SharedStats};
+use super::wall::WallSink;
 use crate::packet::Nanos;
 use crate::sink::Sink;
-use crate::tracker::{Role, Settings, SocketEvent, Tracker};
+use crate::tracker::{Role, Settings, Tracker};
 
 /// Pause between two drains of the rings.
 const DRAIN_INTERVAL: Duration = Duration::from_millis(10);
 const SECOND_NS: u64 = 1_000_000_000;
-/// Sockets whose owner is remembered, so that it is told to the tracker only when it changes.
-const SOCKETS_REMEMBERED: usize = 65_536;
 /// Stage of the losses on the kernel side.
 const KERNEL_STAGE: &str = "kernel";
-
-/// Moves rows from the tracker's steady time to the wall clock.
-struct WallSink {
-    sink: Box<dyn Sink + Send>,
-    shift: Nanos,
-}
-
-impl Sink for WallSink {
-    fn push(&mut self, mut row: Row) {
-        if self.shift != 0 {
-            row.shift_time(self.shift / 1_000);
-        }
-        self.sink.push(row);
-    }
-}
 
 /// Reads the kernel side and feeds the tracker.
 pub(super) struct Reader {
@@ -59,18 +41,6 @@ pub(super) struct Reader {
     next_counters_ns: u64,
     udp_idle_ns: u64,
     next_second_ns: u64,
-}
-
-/// What is known of processes and sockets.
-#[derive(Default)]
-struct State {
-    processes: Processes,
-    /// The owner that the tracker was told, by socket.
-    told_owners: FxHashMap<u64, (u32, u64)>,
-    udp: FxHashSet<UdpKey>,
-    /// Processes whose end makes another one the owner of a socket that lives on.
-    long_lived_owners: FxHashSet<(u32, u64)>,
-    must_find_owners: bool,
 }
 
 impl Reader {
@@ -336,108 +306,5 @@ impl Reader {
             control_records: self.kernel.control_records().events,
             losses,
         }));
-    }
-}
-
-impl State {
-    /// Uses the control records up to a time.
-    fn use_control(
-        &mut self,
-        control: &mut VecDeque<ControlEvent>,
-        until_ns: u64,
-        clock: &Clock,
-        tracker: &mut Tracker,
-        sink: &mut WallSink,
-        ended_udp: &mut Vec<u64>,
-    ) {
-        while control
-            .front()
-            .is_some_and(|event| event.time_ns().is_none_or(|time_ns| time_ns <= until_ns))
-        {
-            let Some(event) = control.pop_front() else {
-                return;
-            };
-            match event {
-                ControlEvent::TcpOpen(event) => {
-                    let owner = self.owner_of(event.cookie, &event.owner);
-                    tracker.socket(events::opened(&event, owner, clock), sink);
-                }
-                ControlEvent::TcpClose(event) => {
-                    let owner = self.processes.resolve(&event.owner);
-                    self.told_owners.remove(&event.cookie);
-                    tracker.socket(events::closed(&event, owner, clock), sink);
-                }
-                ControlEvent::TcpListen(event) => {
-                    let owner = self.processes.resolve(&event.owner);
-                    self.remember_listener(&event, owner, tracker, sink);
-                }
-                ControlEvent::UdpOpen(event) => {
-                    self.udp.insert(event.key);
-                }
-                ControlEvent::SocketRelease(event) => ended_udp.push(event.cookie),
-                ControlEvent::ProcessExec(event) => self.processes.executed(&event),
-                ControlEvent::ProcessExit(owner) => {
-                    self.must_find_owners |=
-                        self.long_lived_owners.remove(&(owner.pid, owner.start_ns));
-                    self.processes.ended(&owner);
-                }
-            }
-        }
-    }
-
-    fn use_payload(
-        &mut self,
-        event: &PayloadEvent,
-        payload: &[u8],
-        clock: &Clock,
-        tracker: &mut Tracker,
-        sink: &mut WallSink,
-    ) {
-        let is_told =
-            self.told_owners.get(&event.cookie) == Some(&(event.owner.pid, event.owner.start_ns));
-        if !is_told && let Some(owner) = self.owner_of(event.cookie, &event.owner) {
-            tracker.socket(
-                SocketEvent::Owner {
-                    cookie: event.cookie,
-                    owner,
-                },
-                sink,
-            );
-        }
-        if let Some(packet) = events::packet(event, payload, clock) {
-            tracker.packet(&packet, sink);
-        }
-    }
-
-    /// The owner of a socket, remembered as told.
-    fn owner_of(&mut self, cookie: u64, owner: &Owner) -> Option<Arc<weir_storage::Process>> {
-        if self.told_owners.len() >= SOCKETS_REMEMBERED {
-            self.told_owners.clear();
-        }
-        self.told_owners.insert(cookie, (owner.pid, owner.start_ns));
-        self.processes.resolve(owner)
-    }
-
-    fn remember_listener(
-        &mut self,
-        event: &TcpEvent,
-        owner: Option<Arc<weir_storage::Process>>,
-        tracker: &mut Tracker,
-        sink: &mut WallSink,
-    ) {
-        if event.state != events::TCP_LISTEN {
-            return;
-        }
-        self.long_lived_owners
-            .insert((event.owner.pid, event.owner.start_ns));
-        if let Some(owner) = owner {
-            tracker.socket(
-                SocketEvent::Owner {
-                    cookie: event.cookie,
-                    owner,
-                },
-                sink,
-            );
-        }
     }
 }
