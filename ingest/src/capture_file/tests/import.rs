@@ -1,0 +1,84 @@
+//! Files that become rows.
+
+use weir_storage::Row;
+
+use super::*;
+use crate::decode::SkipReason;
+use crate::tracker::{Settings, Tracker};
+
+/// The bytes of a file with one request over IPv4 and one ARP frame.
+fn file_with_a_request(order: Order, seconds: u32, payload: &[u8], seq: u32) -> Vec<u8> {
+    let mut frame = Vec::new();
+    etherparse::PacketBuilder::ethernet2([2; 6], [4; 6])
+        .ipv4([192, 0, 2, 1], [192, 0, 2, 2], 64)
+        .tcp(40_000, 80, seq, 1000)
+        .ack(1)
+        .write(&mut frame, payload)
+        .unwrap();
+    let mut arp = vec![0; 60];
+    arp[12..14].copy_from_slice(&[8, 6]);
+    let mut file = order.pcap_header(0xa1b2_c3d4, 1);
+    file.extend(order.pcap_record(seconds, 0, &frame, frame.len() as u32));
+    file.extend(order.pcap_record(seconds, 1, &arp, 60));
+    file
+}
+
+#[test]
+fn files_of_one_import_are_one_recording() {
+    let (one, other) = b"GET /split HTTP/1.1\r\nHost: h\r\n\r\n".split_at(10);
+    let first = file_with_a_request(LITTLE, 100, one, 1);
+    let mut second = file_with_a_request(BIG, 101, other, 11);
+    second.extend([0; 7]);
+    let readers = [&first, &second].map(|file| Reader::open(file.as_slice()).unwrap());
+    let mut tracker = Tracker::new(Settings::new("node".into(), 0));
+    let mut rows = Vec::new();
+    let mut import = Import::new();
+    let mut progress = Vec::new();
+    for reader in readers {
+        import.file(reader, &mut tracker, &mut rows, &mut |bytes| {
+            progress.push(bytes);
+        });
+    }
+    let report = import.finish(&mut tracker, &mut rows);
+    assert_eq!(progress, [first.len() as u64, second.len() as u64]);
+    assert_eq!(
+        (report.files, report.frames, report.tcp_segments),
+        (2, 4, 2)
+    );
+    assert_eq!(report.skipped, [(SkipReason::Arp, 2)].into());
+    assert_eq!(report.times, Some((100_000_000_000, 101_000_001_000)));
+    let damage = Damage {
+        position: second.len() as u64 - 7,
+        bytes: 7,
+        kind: DamageKind::Cut,
+    };
+    assert_eq!(report.damages, [(1, damage)]);
+    let tables: Vec<_> = rows.iter().map(|row| row.table().name()).collect();
+    assert_eq!(tables, ["http_events", "flows", "capture_loss"]);
+}
+
+pub(super) fn import(file: &[u8], start: Nanos) -> (ImportReport, Vec<Row>) {
+    let mut tracker = Tracker::new(Settings::new("node".into(), start));
+    let mut rows = Vec::new();
+    let mut import = Import::new();
+    let reader = Reader::open(file).unwrap();
+    import.file(reader, &mut tracker, &mut rows, &mut |_| {});
+    let report = import.finish(&mut tracker, &mut rows);
+    (report, rows)
+}
+
+#[test]
+fn a_loss_without_any_frame_has_the_time_of_the_import() {
+    let mut pcap = LITTLE.pcap_header(0xa1b2_c3d4, 1);
+    pcap.extend([7; 10]);
+    let mut pcapng = LITTLE.section();
+    pcapng.extend(LITTLE.enhanced(0, 1, b"of no interface", 15));
+    for file in [pcap, pcapng] {
+        let (report, rows) = import(&file, 1_700_000_000_000_000_000);
+        assert!(report.read_nothing());
+        let [Row::CaptureLoss(loss)] = rows.as_slice() else {
+            panic!("not one loss: {rows:?}");
+        };
+        assert_eq!(loss.time, 1_700_000_000_000_000);
+    }
+}
