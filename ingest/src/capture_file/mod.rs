@@ -109,6 +109,9 @@ impl DamageKind {
 /// Damages kept one by one; later ones are added to the last.
 const MAX_DAMAGES: usize = 64;
 
+/// How far is looked for the next record at once.
+const SCAN_STEP: usize = 64 * 1024;
+
 /// The largest frame that is believed. Captures of segmented offload reach 512 KiB.
 const MAX_FRAME: u32 = 1024 * 1024;
 
@@ -119,12 +122,40 @@ const MAX_TIME: Nanos = 7_258_118_400 * 1_000_000_000;
 pub struct Reader<R: Read> {
     window: Window<Source<R>>,
     records: Records,
+    /// Whether it is unknown where the next record begins.
+    is_lost: bool,
     damages: Vec<Damage>,
 }
 
 enum Records {
     Pcap(pcap::Records),
     PcapNg(pcapng::Records),
+}
+
+impl Records {
+    /// What stands at the start of the window; `None` if no record can.
+    fn find<R: Read>(&mut self, window: &mut Window<R>) -> Option<Found> {
+        match self {
+            Self::Pcap(records) => records.find(window),
+            Self::PcapNg(records) => records.find(window),
+        }
+    }
+
+    /// Whether a record stands at `distance`. More is asked of it than of one whose place is known.
+    fn is_record<R: Read>(&self, window: &mut Window<R>, distance: usize) -> bool {
+        match self {
+            Self::Pcap(records) => records.is_record(window, distance),
+            Self::PcapNg(records) => records.is_record(window, distance),
+        }
+    }
+
+    /// The fewest bytes of a record.
+    fn header_len(&self) -> usize {
+        match self {
+            Self::Pcap(records) => records.header_len(),
+            Self::PcapNg(_) => pcapng::MIN_BLOCK,
+        }
+    }
 }
 
 /// Where a frame lies in the window.
@@ -171,6 +202,7 @@ impl<R: Read> Reader<R> {
         Ok(Self {
             window,
             records,
+            is_lost: false,
             damages: Vec::new(),
         })
     }
@@ -186,11 +218,7 @@ impl<R: Read> Reader<R> {
     /// The next frame; `None` at the end.
     pub fn next_frame(&mut self) -> Option<Frame<'_>> {
         loop {
-            let found = match &mut self.records {
-                Records::Pcap(records) => records.find(&mut self.window),
-                Records::PcapNg(records) => records.find(&mut self.window),
-            };
-            match found {
+            match self.find() {
                 Found::Frame(frame) => return Some(self.take(&frame)),
                 Found::Other(len) => self.window.consume(len),
                 Found::Bad(len) => self.skip_damaged(DamageKind::BadBlock, len),
@@ -217,6 +245,42 @@ impl<R: Read> Reader<R> {
     /// The parts of the file that could not be used, so far.
     pub fn damages(&self) -> &[Damage] {
         &self.damages
+    }
+
+    /// Looks at the start of the window.
+    fn find(&mut self) -> Found {
+        loop {
+            if !self.is_lost
+                && let Some(found) = self.records.find(&mut self.window)
+            {
+                return found;
+            }
+            if let Some(found) = self.find_again() {
+                return found;
+            }
+        }
+    }
+
+    /// Looks for the next record behind a damaged part; `None` if it stands at the start of the window.
+    fn find_again(&mut self) -> Option<Found> {
+        // Where the damaged part begins, there is no record.
+        let first = usize::from(!self.is_lost);
+        let header_len = self.records.header_len();
+        for distance in first..SCAN_STEP {
+            if !self.window.fill(distance + header_len) {
+                return Some(match self.window.bytes().len() {
+                    rest if rest > 0 && self.is_lost => Found::Corrupt(rest),
+                    // A cut record.
+                    _ => Found::End,
+                });
+            }
+            if self.records.is_record(&mut self.window, distance) {
+                self.is_lost = false;
+                return (distance > 0).then_some(Found::Corrupt(distance));
+            }
+        }
+        self.is_lost = true;
+        Some(Found::Corrupt(SCAN_STEP))
     }
 
     fn take(&mut self, found: &FoundFrame) -> Frame<'_> {

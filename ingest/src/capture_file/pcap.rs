@@ -15,9 +15,6 @@ pub(super) const HEADER_LEN: usize = 24;
 /// After a damage, reading goes on at a record that lies within a day of the last one before it.
 const MAX_TIME_STEP: u32 = 86_400;
 
-/// How far is looked for the next record at once.
-const SCAN_STEP: usize = 64 * 1024;
-
 /// The largest limit on captured bytes that capture programs set by default.
 const USUAL_SNAPLEN: u32 = 262_144;
 
@@ -38,8 +35,6 @@ pub(super) struct Records {
     header: PcapHeader,
     link_type: LinkType,
     last_seconds: Option<u32>,
-    /// Whether it is unknown where the next record begins.
-    is_lost: bool,
 }
 
 /// The header of one record.
@@ -76,21 +71,17 @@ impl Records {
             header,
             link_type,
             last_seconds: None,
-            is_lost: false,
         })
     }
 
-    /// Looks at the start of the window.
-    pub(super) fn find<R: Read>(&mut self, window: &mut Window<R>) -> Found {
-        if self.is_lost {
-            return self.find_again(window, 0);
-        }
-        let header_len = self.record_header_len();
+    /// Looks at the start of the window; `None` if no record can stand there.
+    pub(super) fn find<R: Read>(&mut self, window: &mut Window<R>) -> Option<Found> {
+        let header_len = self.header_len();
         if !window.fill(header_len) {
-            return Found::End;
+            return Some(Found::End);
         }
         let Some(header) = self.record_header(window.bytes(), 0) else {
-            return Found::End;
+            return Some(Found::End);
         };
         let captured_len = header.captured_len as usize;
         let record_len = header_len + captured_len;
@@ -98,7 +89,7 @@ impl Records {
         let is_empty = header.captured_len == 0 && header.original_len == 0;
         let is_no_record = is_empty && !self.is_plausible(&header);
         if is_no_record || header.captured_len > MAX_FRAME || !window.fill(record_len) {
-            return self.find_again(window, 1);
+            return None;
         }
         self.last_seconds = Some(header.seconds);
         let nanos_per_fraction = if self.header.is_nanosecond_precision() {
@@ -107,48 +98,19 @@ impl Records {
             1_000
         };
         let seconds = Nanos::from(header.seconds);
-        Found::Frame(FoundFrame {
+        Some(Found::Frame(FoundFrame {
             time: seconds * 1_000_000_000 + Nanos::from(header.fraction) * nanos_per_fraction,
             link_type: self.link_type,
             original_len: header.original_len,
             start: header_len,
             captured_len,
             record_len,
-        })
-    }
-
-    /// Looks for a record from `first` on.
-    fn find_again<R: Read>(&mut self, window: &mut Window<R>, first: usize) -> Found {
-        let header_len = self.record_header_len();
-        for distance in first..SCAN_STEP {
-            if !window.fill(distance + header_len) {
-                return self.end(window);
-            }
-            if self.is_record(window, distance) {
-                self.is_lost = false;
-                return if distance == 0 {
-                    self.find(window)
-                } else {
-                    Found::Corrupt(distance)
-                };
-            }
-        }
-        self.is_lost = true;
-        Found::Corrupt(SCAN_STEP)
-    }
-
-    /// No record follows. What remains is a cut record, or the rest of a damaged part.
-    fn end<R: Read>(&self, window: &Window<R>) -> Found {
-        match window.bytes().len() {
-            0 => Found::End,
-            rest if self.is_lost => Found::Corrupt(rest),
-            _ => Found::End,
-        }
+        }))
     }
 
     /// Whether a record, and after it another or the end of the file, stands at `distance`.
-    fn is_record<R: Read>(&self, window: &mut Window<R>, distance: usize) -> bool {
-        let header_len = self.record_header_len();
+    pub(super) fn is_record<R: Read>(&self, window: &mut Window<R>, distance: usize) -> bool {
+        let header_len = self.header_len();
         let header = self.record_header(window.bytes(), distance);
         // A header alone is too little to find the way back by.
         let is_frame = |header: &RecordHeader| header.captured_len > 0 && self.is_plausible(header);
@@ -180,8 +142,8 @@ impl Records {
             && self.last_seconds.is_none_or(is_near)
     }
 
-    /// One old variant has eight more bytes in it.
-    fn record_header_len(&self) -> usize {
+    /// Length of the header before each frame. One old variant has eight more bytes in it.
+    pub(super) fn header_len(&self) -> usize {
         if self.header.is_modified_format() {
             24
         } else {

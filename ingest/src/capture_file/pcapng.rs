@@ -23,13 +23,10 @@ const SIMPLE_PACKET: u32 = 3;
 const ENHANCED_PACKET: u32 = 6;
 
 /// What every block has: type and length before its content, and the length again after it.
-const MIN_BLOCK: usize = 12;
+pub(super) const MIN_BLOCK: usize = 12;
 
 /// The largest block that is believed.
 const MAX_BLOCK: usize = 16 * 1024 * 1024;
-
-/// How far is looked for the next block at once.
-const SCAN_STEP: usize = 64 * 1024;
 
 /// Interfaces of one section that are kept.
 const MAX_INTERFACES: usize = 65_536;
@@ -139,8 +136,6 @@ pub(super) struct Records {
     interfaces: Vec<Option<Interface>>,
     /// Simple packets have no time of their own: they get that of the packet before.
     last_time: Nanos,
-    /// Whether it is unknown where the next block begins.
-    is_lost: bool,
 }
 
 impl Records {
@@ -158,7 +153,6 @@ impl Records {
             order: order.ok_or(damaged("its byte order is unknown"))?,
             interfaces: Vec::new(),
             last_time: 0,
-            is_lost: false,
         };
         match records.block_len(window, 0) {
             Some(_) => Ok(records),
@@ -168,19 +162,14 @@ impl Records {
         }
     }
 
-    /// Looks at the start of the window.
-    pub(super) fn find<R: Read>(&mut self, window: &mut Window<R>) -> Found {
-        if self.is_lost {
-            return self.find_again(window, 0);
-        }
+    /// Looks at the start of the window; `None` if no block can stand there.
+    pub(super) fn find<R: Read>(&mut self, window: &mut Window<R>) -> Option<Found> {
         if !window.fill(MIN_BLOCK) {
-            return Found::End;
+            return Some(Found::End);
         }
-        let Some(len) = self.block_len(window, 0) else {
-            return self.find_again(window, 1);
-        };
+        let len = self.block_len(window, 0)?;
         let block = window.bytes().get(..len).unwrap_or_default();
-        self.read_block(block).unwrap_or(Found::Bad(len))
+        Some(self.read_block(block).unwrap_or(Found::Bad(len)))
     }
 
     /// What a whole block holds; `None` if that makes no sense.
@@ -254,29 +243,8 @@ impl Records {
         })
     }
 
-    /// Looks for a block from `first` on.
-    fn find_again<R: Read>(&mut self, window: &mut Window<R>, first: usize) -> Found {
-        for distance in first..SCAN_STEP {
-            if !window.fill(distance + MIN_BLOCK) {
-                return match window.bytes().len() {
-                    rest if rest > 0 && self.is_lost => Found::Corrupt(rest),
-                    _ => Found::End,
-                };
-            }
-            if self.is_known_block(window, distance) {
-                self.is_lost = false;
-                return if distance == 0 {
-                    self.find(window)
-                } else {
-                    Found::Corrupt(distance)
-                };
-            }
-        }
-        self.is_lost = true;
-        Found::Corrupt(SCAN_STEP)
-    }
-
-    fn is_known_block<R: Read>(&self, window: &mut Window<R>, distance: usize) -> bool {
+    /// Whether a block of a known type stands at `distance`.
+    pub(super) fn is_record<R: Read>(&self, window: &mut Window<R>, distance: usize) -> bool {
         let block_type = self.order.u32_at(window.bytes(), distance);
         matches!(block_type, Some(SECTION | INTERFACE..=ENHANCED_PACKET))
             && self.block_len(window, distance).is_some()
