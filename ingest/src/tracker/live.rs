@@ -1,5 +1,9 @@
 //! What the kernel tells about sockets becomes flows.
 
+use std::sync::Arc;
+
+use weir_storage::Process;
+
 use super::Tracker;
 use super::connection::{Connection, is_likely_client};
 use super::event::{Counters, Opening, Socket, SocketEvent};
@@ -23,11 +27,7 @@ impl Tracker {
                 received_seq,
                 owner,
             } => {
-                self.tick(time, sink);
-                if let Some(owner) = owner {
-                    self.output.owners.insert(socket.cookie, owner);
-                }
-                let id = self.flow_of(Protocol::Tcp, &socket, &opening, time, sink);
+                let id = self.flow_of(Protocol::Tcp, &socket, &opening, owner, time, sink);
                 let settings = &self.output.settings;
                 let Some(connection) = self.table.get_mut(id) else {
                     return;
@@ -64,11 +64,7 @@ impl Tracker {
                 end,
                 owner,
             } => {
-                self.tick(time, sink);
-                if let Some(owner) = owner {
-                    self.output.owners.insert(socket.cookie, owner);
-                }
-                let id = self.flow_of(Protocol::Tcp, &socket, &opening, time, sink);
+                let id = self.flow_of(Protocol::Tcp, &socket, &opening, owner, time, sink);
                 self.end_flow(id, &counters, end, time);
             }
             SocketEvent::UdpCounters {
@@ -79,11 +75,7 @@ impl Tracker {
                 closed,
                 owner,
             } => {
-                self.tick(time, sink);
-                if let Some(owner) = owner {
-                    self.output.owners.insert(socket.cookie, owner);
-                }
-                let id = self.flow_of(Protocol::Udp, &socket, &opening, time, sink);
+                let id = self.flow_of(Protocol::Udp, &socket, &opening, owner, time, sink);
                 if closed {
                     self.end_flow(id, &counters, FlowEnd::Closed, time);
                 } else if let Some(connection) = self.table.get_mut(id) {
@@ -94,15 +86,21 @@ impl Tracker {
         }
     }
 
-    /// The connection of a socket, with a flow. If packets came before, they have made it already.
+    /// The connection of a socket of which something is told at `time`, with a flow. If packets came before, they have
+    /// made it already.
     fn flow_of(
         &mut self,
         protocol: Protocol,
         socket: &Socket,
         opening: &Opening,
+        owner: Option<Arc<Process>>,
         time: Nanos,
         sink: &mut dyn Sink,
     ) -> i64 {
+        self.tick(time, sink);
+        if let Some(owner) = owner {
+            self.output.owners.insert(socket.cookie, owner);
+        }
         let key = Key::of_socket(protocol, socket);
         let known = self.table.find(&key);
         let id = match known.and_then(|id| Some((id, self.table.get_mut(id)?))) {
