@@ -1,8 +1,12 @@
 //! Fragments of IP datagrams, kept until the datagram is whole.
 
+mod completed;
+
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::ops::Range;
+
+use completed::Completed;
 
 use super::network::{Fragment, IpPacket};
 use crate::packet::Nanos;
@@ -53,6 +57,8 @@ struct Piece {
     offset: usize,
     len: usize,
     bytes: Vec<u8>,
+    /// Whether the datagram of its name that was completed last had the same one.
+    is_repeated: bool,
 }
 
 impl Piece {
@@ -104,6 +110,7 @@ pub(super) struct Fragments {
     /// Keys by age; one whose datagram is gone, or was begun anew since, is skipped.
     by_age: VecDeque<(Nanos, Key)>,
     held_bytes: usize,
+    completed: Completed,
 }
 
 impl Fragments {
@@ -167,6 +174,7 @@ impl Fragments {
             let captured = ip.payload.get(range.start - fragment.offset..);
             let captured = captured.unwrap_or_default();
             let bytes = captured.get(..range.len()).unwrap_or(captured).to_vec();
+            let is_repeated = self.completed.had(&key, range.start, range.len(), &bytes);
             let held_bytes = bytes.len() + OVERHEAD;
             datagram.held_bytes += held_bytes;
             self.held_bytes += held_bytes;
@@ -174,6 +182,7 @@ impl Fragments {
                 offset: range.start,
                 len: range.len(),
                 bytes,
+                is_repeated,
             });
         }
 
@@ -181,10 +190,11 @@ impl Fragments {
         match (datagram.total_len, datagram.protocol) {
             // Pieces do not overlap, so that many bytes can only be all of them.
             (Some(len), Some(protocol)) if wire_bytes == len => {
-                let bytes = self
-                    .remove(&key)
-                    .map(Datagram::assemble)
-                    .unwrap_or_default();
+                let whole = self.remove(&key);
+                if let Some(whole) = &whole {
+                    self.completed.remember(time, &key, &whole.pieces);
+                }
+                let bytes = whole.map(Datagram::assemble).unwrap_or_default();
                 Held::Whole {
                     protocol,
                     bytes,
@@ -197,6 +207,7 @@ impl Fragments {
 
     /// Gives up what is too old at `now`, or too much.
     pub(super) fn expire(&mut self, now: Nanos, ledger: &mut Ledger) {
+        self.completed.expire(now);
         while let Some((first_seen, key)) = self.by_age.front() {
             let is_live = self
                 .datagrams
@@ -269,8 +280,10 @@ impl Datagram {
         payload
     }
 
+    /// Counts its pieces as lost, except those that came again after their datagram was whole.
     fn count(&self, reason: &'static str, ledger: &mut Ledger) {
-        let bytes: usize = self.pieces.iter().map(|piece| piece.len).sum();
-        ledger.count("decode", reason, self.pieces.len() as u64, bytes as u64);
+        for piece in self.pieces.iter().filter(|piece| !piece.is_repeated) {
+            ledger.count("decode", reason, 1, piece.len as u64);
+        }
     }
 }

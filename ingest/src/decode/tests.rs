@@ -328,6 +328,37 @@ fn fragments_in_any_order_and_twice_make_one_datagram() {
 }
 
 #[test]
+fn a_fragment_that_comes_again_after_its_datagram_is_no_loss() {
+    let payload: Vec<u8> = (0..3000).map(|index| index as u8).collect();
+    let fragments = fragments_v4(&udp_v4(&payload), 800);
+    let other = fragments_v4(&udp_v4(&[9; 3000]), 800);
+    let late = fragments_v6(&tcp_v6(&payload), 1000);
+    let mut decoder = Decoder::new();
+    for whole in [&fragments, &late] {
+        assert_eq!(decode_all(&mut decoder, whole).len(), 1);
+        assert_eq!(decode_all(&mut decoder, &whole[1..]), []);
+    }
+    let mut ledger = Ledger::default();
+    decoder.finish(&mut ledger);
+    assert_eq!(ledger.totals().count(), 0);
+
+    // A fragment of other bytes belongs to another datagram, which never was whole.
+    assert_eq!(decode_all(&mut decoder, &fragments).len(), 1);
+    assert_eq!(decode_all(&mut decoder, &other[1..2]), []);
+    decoder.finish(&mut ledger);
+    let totals: Vec<_> = ledger.totals().collect();
+    assert_eq!(totals.len(), 1, "{totals:?}");
+    assert_eq!(totals[0].1, "fragment_incomplete");
+    assert_eq!((totals[0].2.events, totals[0].2.bytes), (1, 800));
+
+    // A datagram that repeats another one's identifier is taken as it is.
+    assert_eq!(
+        decode_all(&mut decoder, &other),
+        [expected_udp_v4(&[9; 3000])]
+    );
+}
+
+#[test]
 fn overlapping_fragments_of_other_bytes_give_up_the_datagram() {
     let datagram = udp_v4(&[1; 64]);
     let other = udp_v4(&[2; 64]);
