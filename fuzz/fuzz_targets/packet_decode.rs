@@ -31,6 +31,7 @@ fuzz_target!(|data: &[u8]| {
         time += 1_000_000;
         let frame = Frame {
             time,
+            is_timed: true,
             link_type: LINK_TYPES[usize::from(*kind) % LINK_TYPES.len()],
             bytes: frame,
             original_len: frame.len() as u32 + u32::from(*cut),

@@ -16,6 +16,9 @@ pub type Nanos = i64;
 pub struct Packet<'a> {
     /// When it passed.
     pub time: Nanos,
+    /// Whether that was measured. Some capture files tell no times: then it says only when, about, the packet passed,
+    /// and no duration can be taken from it.
+    pub is_timed: bool,
     /// From where it was seen.
     pub vantage: Vantage,
     /// Sender.

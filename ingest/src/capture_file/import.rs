@@ -33,8 +33,10 @@ pub struct ImportReport {
     pub skipped: BTreeMap<SkipReason, u64>,
     /// Parts of the files that could not be used: place of the file in the order of the import, and what is wrong.
     pub damages: Vec<(usize, Damage)>,
-    /// Times of the oldest and the newest frame.
+    /// Times of the oldest and the newest frame that has one.
     pub times: Option<(Nanos, Nanos)>,
+    /// Frames for which the files tell no time. Their rows have the time of the frame before, or of the import's start.
+    pub untimed_frames: u64,
 }
 
 impl ImportReport {
@@ -72,12 +74,18 @@ impl Import {
         progress: &mut dyn FnMut(u64),
     ) {
         let report = &mut self.report;
+        let before = report.times.map(|(_, newest)| newest);
+        reader.begin_at(before.unwrap_or_else(|| tracker.start()));
         while let Some(frame) = reader.next_frame() {
             report.frames += 1;
             report.captured_bytes += frame.bytes.len() as u64;
             report.original_bytes += u64::from(frame.original_len);
-            let (oldest, newest) = report.times.unwrap_or((frame.time, frame.time));
-            report.times = Some((oldest.min(frame.time), newest.max(frame.time)));
+            if frame.is_timed {
+                let (oldest, newest) = report.times.unwrap_or((frame.time, frame.time));
+                report.times = Some((oldest.min(frame.time), newest.max(frame.time)));
+            } else {
+                report.untimed_frames += 1;
+            }
             match self.decoder.decode(&frame, tracker.ledger()) {
                 Decoded::Packet(packet) => {
                     match packet.transport {

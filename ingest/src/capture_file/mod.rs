@@ -161,6 +161,7 @@ impl Records {
 /// Where a frame lies in the window.
 struct FoundFrame {
     time: Nanos,
+    is_timed: bool,
     link_type: crate::decode::LinkType,
     original_len: u32,
     /// First byte of the frame in the window.
@@ -212,6 +213,14 @@ impl<R: Read> Reader<R> {
         match self.records {
             Records::Pcap(_) => Format::Pcap,
             Records::PcapNg(_) => Format::PcapNg,
+        }
+    }
+
+    /// Says which time frames have that come before any with a time of its own: the packets of pcapng's simple blocks
+    /// have none, and get that of the packet before. Without this, it is 1970.
+    pub fn begin_at(&mut self, time: Nanos) {
+        if let Records::PcapNg(records) = &mut self.records {
+            records.last_time = time;
         }
     }
 
@@ -290,6 +299,7 @@ impl<R: Read> Reader<R> {
         let bytes = self.window.slice(start, found.captured_len);
         Frame {
             time: found.time.clamp(0, MAX_TIME),
+            is_timed: found.is_timed,
             link_type: found.link_type,
             bytes,
             original_len: found.original_len.max(bytes.len() as u32),

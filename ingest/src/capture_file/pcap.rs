@@ -100,6 +100,7 @@ impl Records {
         let seconds = Nanos::from(header.seconds);
         Some(Found::Frame(FoundFrame {
             time: seconds * 1_000_000_000 + Nanos::from(header.fraction) * nanos_per_fraction,
+            is_timed: true,
             link_type: self.link_type,
             original_len: header.original_len,
             start: header_len,

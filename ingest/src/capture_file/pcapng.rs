@@ -135,7 +135,7 @@ pub(super) struct Records {
     /// By number; `None` for one that makes no sense, whose packets are lost, so that the others keep their numbers.
     interfaces: Vec<Option<Interface>>,
     /// Simple packets have no time of their own: they get that of the packet before.
-    last_time: Nanos,
+    pub(super) last_time: Nanos,
 }
 
 impl Records {
@@ -214,6 +214,7 @@ impl Records {
         self.last_time = time;
         (has_room && captured_len <= MAX_FRAME).then_some(FoundFrame {
             time,
+            is_timed: true,
             link_type: interface.link_type,
             original_len,
             start: DATA_START,
@@ -235,6 +236,7 @@ impl Records {
         let captured_len = (original_len as usize).min(snaplen).min(room);
         (captured_len <= MAX_FRAME as usize).then_some(FoundFrame {
             time: self.last_time,
+            is_timed: false,
             link_type: interface.link_type,
             original_len,
             start: DATA_START,

@@ -24,6 +24,8 @@ use fragments::{Fragments, Held};
 pub struct Frame<'a> {
     /// When it passed.
     pub time: Nanos,
+    /// Whether the file tells that time; see [`Packet::is_timed`].
+    pub is_timed: bool,
     /// What its first bytes are.
     pub link_type: LinkType,
     /// The captured bytes: the frame or its beginning.
@@ -157,7 +159,7 @@ impl Decoder {
                 }
             }
         }
-        transport::parse(frame.time, &ip).map(Decoded::Packet)
+        transport::parse(frame, &ip).map(Decoded::Packet)
     }
 }
 

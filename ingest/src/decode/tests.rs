@@ -35,6 +35,7 @@ fn decode_with(
 ) -> Result<Seen, &'static str> {
     let frame = Frame {
         time: 0,
+        is_timed: true,
         link_type,
         bytes,
         original_len: original_len as u32,
@@ -403,6 +404,7 @@ fn an_incomplete_datagram_is_counted_after_its_time_and_memory_is_bounded() {
         bytes[4..6].copy_from_slice(&id.to_be_bytes());
         let frame = Frame {
             time,
+            is_timed: true,
             link_type: LinkType::RAW,
             original_len: bytes.len() as u32,
             bytes: &bytes,
@@ -427,7 +429,7 @@ proptest! {
         let mut decoder = Decoder::new();
         let mut ledger = Ledger::default();
         for (bytes, original_len, time) in &frames {
-            let frame = Frame { time: *time, link_type: LinkType(link_type), bytes, original_len: *original_len };
+            let frame = Frame { time: *time, is_timed: true, link_type: LinkType(link_type), bytes, original_len: *original_len };
             if let Decoded::Packet(packet) = decoder.decode(&frame, &mut ledger) {
                 prop_assert!(packet.payload.len() <= packet.payload_len as usize);
             }
@@ -453,7 +455,7 @@ proptest! {
                 }
             }
             bytes.truncate(cut);
-            let frame = Frame { time: 0, link_type: LinkType::RAW, bytes: &bytes, original_len: 100 };
+            let frame = Frame { time: 0, is_timed: true, link_type: LinkType::RAW, bytes: &bytes, original_len: 100 };
             if let Decoded::Packet(packet) = decoder.decode(&frame, &mut ledger) {
                 prop_assert!(packet.payload.len() <= packet.payload_len as usize);
             }

@@ -5,14 +5,14 @@ use std::net::SocketAddr;
 use etherparse::UdpHeaderSlice;
 
 use super::network::{IpPacket, protocol};
-use super::{SkipReason, split};
-use crate::packet::{Nanos, Packet, TcpFlags, Transport, Vantage};
+use super::{Frame, SkipReason, split};
+use crate::packet::{Packet, TcpFlags, Transport, Vantage};
 
 /// The segment or datagram in the payload of `ip`.
-pub(super) fn parse<'a>(time: Nanos, ip: &IpPacket<'a>) -> Result<Packet<'a>, SkipReason> {
+pub(super) fn parse<'a>(frame: &Frame<'_>, ip: &IpPacket<'a>) -> Result<Packet<'a>, SkipReason> {
     match ip.protocol {
-        protocol::TCP => tcp(time, ip),
-        protocol::UDP => udp(time, ip),
+        protocol::TCP => tcp(frame, ip),
+        protocol::UDP => udp(frame, ip),
         protocol::ICMP | protocol::ICMPV6 => Err(SkipReason::Icmp),
         protocol::IP_IN_IP | protocol::IPV6_IN_IP | protocol::GRE => Err(SkipReason::Tunnel),
         _ => Err(SkipReason::OtherIpProtocol),
@@ -20,7 +20,7 @@ pub(super) fn parse<'a>(time: Nanos, ip: &IpPacket<'a>) -> Result<Packet<'a>, Sk
 }
 
 /// By hand: etherparse wants all options captured, but what is needed stands before them.
-fn tcp<'a>(time: Nanos, ip: &IpPacket<'a>) -> Result<Packet<'a>, SkipReason> {
+fn tcp<'a>(frame: &Frame<'_>, ip: &IpPacket<'a>) -> Result<Packet<'a>, SkipReason> {
     const MIN_HEADER_LEN: usize = 20;
     if ip.payload_len < MIN_HEADER_LEN {
         return Err(SkipReason::Malformed);
@@ -46,10 +46,10 @@ fn tcp<'a>(time: Nanos, ip: &IpPacket<'a>) -> Result<Packet<'a>, SkipReason> {
         u16::from_be_bytes([header[2], header[3]]),
     ];
     let payload = ip.payload.get(header_len..).unwrap_or_default();
-    Ok(packet(time, ip, ports, transport, payload, payload_len))
+    Ok(packet(frame, ip, ports, transport, payload, payload_len))
 }
 
-fn udp<'a>(time: Nanos, ip: &IpPacket<'a>) -> Result<Packet<'a>, SkipReason> {
+fn udp<'a>(frame: &Frame<'_>, ip: &IpPacket<'a>) -> Result<Packet<'a>, SkipReason> {
     let header = UdpHeaderSlice::from_slice(ip.payload).map_err(|_| SkipReason::TruncatedHeader)?;
     let header_len = header.slice().len();
     let available = ip
@@ -68,7 +68,7 @@ fn udp<'a>(time: Nanos, ip: &IpPacket<'a>) -> Result<Packet<'a>, SkipReason> {
     let payload = captured.get(..payload_len).unwrap_or(captured);
     let ports = [header.source_port(), header.destination_port()];
     Ok(packet(
-        time,
+        frame,
         ip,
         ports,
         Transport::Udp,
@@ -78,7 +78,7 @@ fn udp<'a>(time: Nanos, ip: &IpPacket<'a>) -> Result<Packet<'a>, SkipReason> {
 }
 
 fn packet<'a>(
-    time: Nanos,
+    frame: &Frame<'_>,
     ip: &IpPacket<'a>,
     [source_port, destination_port]: [u16; 2],
     transport: Transport,
@@ -86,7 +86,8 @@ fn packet<'a>(
     payload_len: usize,
 ) -> Packet<'a> {
     Packet {
-        time,
+        time: frame.time,
+        is_timed: frame.is_timed,
         vantage: Vantage::Wire,
         source: SocketAddr::new(ip.source, source_port),
         destination: SocketAddr::new(ip.destination, destination_port),

@@ -51,6 +51,7 @@ pub(super) fn packet<'a>(
     };
     Some(Packet {
         time: clock.steady(event.time_ns),
+        is_timed: true,
         vantage: Vantage::Socket {
             netns: event.endpoints.netns,
             cookie: event.cookie,

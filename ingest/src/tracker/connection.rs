@@ -63,6 +63,8 @@ pub(super) struct Connection {
     /// For TCP on a wire: what the packets tell of the connection itself.
     wire: Option<Box<Wire>>,
     pub(super) application: Application,
+    /// Whether all its packets came with their time; else no duration is known.
+    pub(super) is_timed: bool,
     /// Whether datagrams of it were DNS.
     pub(super) is_dns: bool,
     /// Sequence numbers of the SYN of each end.
@@ -93,6 +95,7 @@ impl Connection {
             flow: None,
             wire: None,
             application: Application::default(),
+            is_timed: true,
             is_dns: false,
             syn: [None; 2],
         }

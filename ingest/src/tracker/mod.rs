@@ -58,7 +58,7 @@ mod stage {
 pub struct Settings {
     /// Name of this node.
     pub node: Arc<str>,
-    /// When the tracker starts: the time of losses for which no packet tells one.
+    /// When the tracker starts: the time of losses for which no packet tells one, and of packets without a time.
     pub start: Nanos,
     /// Where connection ids start.
     pub conn_ids: ConnIds,
@@ -170,6 +170,7 @@ impl Tracker {
             return;
         };
         connection.touch(self.now, packet.time);
+        connection.is_timed &= packet.is_timed;
         let side = connection.side_of(packet);
         match packet.transport {
             Transport::Tcp { seq, ack, flags } => {
@@ -223,6 +224,11 @@ impl Tracker {
         let now = self.now;
         self.output.finish_lookups(now, sink);
         self.flush_ledger(sink);
+    }
+
+    /// When the tracker started; see [`Settings::start`].
+    pub fn start(&self) -> Nanos {
+        self.output.settings.start
     }
 
     /// What was lost so far. Sources count their losses here too; the tracker writes the rows of `capture_loss`, one for

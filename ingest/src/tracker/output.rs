@@ -22,6 +22,8 @@ use crate::tcp::Side;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Conversation {
     pub(super) conn_id: i64,
+    /// Whether durations are known.
+    pub(super) is_timed: bool,
     /// Namespace, cookie and address of the local socket.
     pub(super) local: Option<(u32, u64, SocketAddr)>,
 }
@@ -128,6 +130,7 @@ impl Output {
         let role = connection.role.or_else(|| connection.role_for(source));
         let protocol = connection.key.protocol();
         let l7 = connection.l7();
+        let is_timed = connection.is_timed;
         let Some(flow) = &mut connection.flow else {
             return;
         };
@@ -157,9 +160,9 @@ impl Output {
             packets_sent: of(passed.packets, source),
             packets_received: of(passed.packets, destination),
             retransmits: is_tcp.then(|| saturate(passed.retransmits)),
-            rtt_ns: flow.rtt_ns,
-            rtt_min_ns: flow.rtt_min_ns,
-            connect_ns: flow.connect_ns,
+            rtt_ns: flow.rtt_ns.filter(|_| is_timed),
+            rtt_min_ns: flow.rtt_min_ns.filter(|_| is_timed),
+            connect_ns: flow.connect_ns.filter(|_| is_timed),
             state: Some(state),
             tcp_flags: (flags != TcpFlags::default()).then(|| flags.words().into()),
             l7,
@@ -185,7 +188,11 @@ impl Output {
         let process = self.process(connection.cookie());
         let identity = self.identity(process);
         for exchange in self.exchanges.drain(..) {
-            sink.push(Row::from(exchange.into_row(identity.clone(), &endpoints)));
+            let mut row = exchange.into_row(identity.clone(), &endpoints);
+            if !connection.is_timed {
+                (row.latency_ns, row.ttfb_ns) = (None, None);
+            }
+            sink.push(Row::from(row));
         }
     }
 
@@ -193,7 +200,11 @@ impl Output {
     pub(super) fn lookup_rows(&mut self, now: Nanos, sink: &mut dyn Sink) {
         let mut lookups = std::mem::take(&mut self.dns.lookups);
         for lookup in lookups.drain(..) {
-            let Conversation { conn_id, local } = lookup.key;
+            let Conversation {
+                conn_id,
+                is_timed,
+                local,
+            } = lookup.key;
             let process = self.process(local.map(|(_, cookie, _)| cookie));
             for scope in scopes(local.map(|(netns, _, _)| netns), process.as_ref()) {
                 self.names.insert(&scope, &lookup, now);
@@ -208,7 +219,10 @@ impl Output {
                 }
             });
             let identity = self.identity(process);
-            let row = lookup.into_row(identity, Some(conn_id), role.map(Role::word));
+            let mut row = lookup.into_row(identity, Some(conn_id), role.map(Role::word));
+            if !is_timed {
+                row.latency_ns = None;
+            }
             sink.push(Row::from(row));
         }
         self.dns.lookups = lookups;
@@ -282,6 +296,7 @@ impl Connection {
     pub(super) fn conversation(&self) -> Conversation {
         Conversation {
             conn_id: self.id,
+            is_timed: self.is_timed,
             local: self
                 .local
                 .map(|local| (local.netns, local.cookie, self.end_of(local.side))),

@@ -133,6 +133,7 @@ fn write_report(
         skipped,
         damages,
         times,
+        untimed_frames,
     } = report;
     writeln!(
         out,
@@ -148,6 +149,13 @@ fn write_report(
             "         from {} to {}",
             instant(*oldest),
             instant(*newest)
+        )?;
+    }
+    if *untimed_frames > 0 {
+        writeln!(
+            out,
+            "         {} without a time: dated by the one before, or by this import",
+            Count(*untimed_frames, "frame"),
         )?;
     }
     writeln!(

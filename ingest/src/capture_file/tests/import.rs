@@ -82,3 +82,83 @@ fn a_loss_without_any_frame_has_the_time_of_the_import() {
         assert_eq!(loss.time, 1_700_000_000_000_000);
     }
 }
+
+/// A simple packet block with a frame of a TCP segment from one of two ends.
+fn simple_block(from_client: bool, seq: u32, ack: u32, payload: &[u8]) -> Vec<u8> {
+    let (client, server) = (([192, 0, 2, 1], 40_000), ([192, 0, 2, 2], 80));
+    let (source, destination) = if from_client {
+        (client, server)
+    } else {
+        (server, client)
+    };
+    let mut frame = Vec::new();
+    etherparse::PacketBuilder::ethernet2([2; 6], [4; 6])
+        .ipv4(source.0, destination.0, 64)
+        .tcp(source.1, destination.1, seq, 1000)
+        .ack(ack)
+        .write(&mut frame, payload)
+        .unwrap();
+    let content = [&LITTLE.u32(frame.len() as u32)[..], &frame].concat();
+    LITTLE.block(3, &content)
+}
+
+#[test]
+fn a_file_that_tells_no_times_is_dated_by_the_import_and_has_no_durations() {
+    const START: Nanos = 1_700_000_000_000_000_000;
+    let request = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+    let response = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
+    let mut file = [LITTLE.section(), LITTLE.interface(1, 0, &[])].concat();
+    file.extend(simple_block(true, 1, 1, request));
+    let [next, ack] = [request.len(), response.len()].map(|len| 1 + len as u32);
+    file.extend(simple_block(false, 1, next, response));
+    file.extend(simple_block(true, next, ack, b""));
+    file.extend([1; 7]);
+    let (report, rows) = import(&file, START);
+    assert_eq!((report.untimed_frames, report.times), (3, None));
+    let mut tables = Vec::new();
+    for row in &rows {
+        tables.push(row.table().name());
+        let time = match row {
+            Row::HttpEvent(row) => {
+                assert_eq!(
+                    (row.status, row.latency_ns, row.ttfb_ns),
+                    (Some(200), None, None)
+                );
+                row.time
+            }
+            Row::Flow(row) => {
+                assert_eq!(
+                    (row.rtt_ns, row.rtt_min_ns, row.connect_ns),
+                    (None, None, None)
+                );
+                assert_eq!(row.start_time, Some(START / 1_000));
+                row.time
+            }
+            Row::CaptureLoss(row) => row.time,
+            Row::DnsEvent(_) | Row::CaptureProgram(_) => panic!("{row:?}"),
+        };
+        assert_eq!(time, START / 1_000, "{row:?}");
+    }
+    assert_eq!(tables, ["http_events", "flows", "capture_loss"]);
+}
+
+#[test]
+fn a_frame_without_a_time_has_that_of_the_one_before_in_another_file_too() {
+    let first = file_with_a_request(LITTLE, 100, b"GET / HTTP/1.1\r\n", 1);
+    let mut second = [LITTLE.section(), LITTLE.interface(1, 0, &[])].concat();
+    second.extend(simple_block(true, 17, 1, b"\r\n"));
+    let mut tracker = Tracker::new(Settings::new("node".into(), 7));
+    let mut rows = Vec::new();
+    let mut import = Import::new();
+    for file in [&first, &second] {
+        let reader = Reader::open(file.as_slice()).unwrap();
+        import.file(reader, &mut tracker, &mut rows, &mut |_| {});
+    }
+    let report = import.finish(&mut tracker, &mut rows);
+    assert_eq!(report.untimed_frames, 1);
+    assert_eq!(report.times, Some((100_000_000_000, 100_000_001_000)));
+    let [Row::HttpEvent(_), Row::Flow(flow)] = rows.as_slice() else {
+        panic!("{rows:?}");
+    };
+    assert_eq!(flow.time, 100_000_001);
+}

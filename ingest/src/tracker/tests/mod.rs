@@ -54,6 +54,7 @@ impl Sent {
         };
         Packet {
             time: self.time,
+            is_timed: true,
             vantage,
             source,
             destination,
@@ -193,6 +194,7 @@ fn datagram(time: Nanos, payload: &[u8], is_response: bool, vantage: Vantage) ->
     };
     Packet {
         time,
+        is_timed: true,
         vantage,
         source,
         destination,
