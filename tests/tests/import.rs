@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use weir_tests::{Dnsmasq, Lab, Nginx, Row, Tcpdump, Weir, free_port, lines, offline, weir};
+use weir_tests::{
+    Dnsmasq, Lab, Nginx, Recording, Row, Tcpdump, Weir, free_port, lines, offline, weir,
+};
 
 const HTTP: &str = "client_ip client_port server_ip server_port version method host path query route status \
     req_body_bytes resp_body_bytes content_type user_agent outcome";
@@ -23,8 +25,15 @@ fn columns(names: &str) -> Vec<&str> {
 }
 
 fn import(file: &Path, data: &Path) -> weir_tests::Finished {
-    let (file, data) = (file.to_str().expect("UTF-8"), data.to_str().expect("UTF-8"));
-    weir(&["import", file, "--data", data])
+    import_all(&[file], data)
+}
+
+fn import_all(files: &[&Path], data: &Path) -> weir_tests::Finished {
+    let files = files.iter().chain([&data]);
+    let mut arguments: Vec<&str> = files.map(|path| path.to_str().expect("UTF-8")).collect();
+    arguments.insert(arguments.len() - 1, "--data");
+    arguments.insert(0, "import");
+    weir(&arguments)
 }
 
 /// HTTP, DNS and TCP of all kinds, all of it in the cgroup and recorded; returns the recording.
@@ -169,6 +178,49 @@ fn a_file_that_is_no_capture_is_an_error_and_leaves_nothing() {
     );
     let written = fs::read_dir(&data).map(Iterator::count).unwrap_or_default();
     assert_eq!(written, 0, "nothing is written");
+}
+
+#[test]
+fn a_file_that_fails_among_good_ones_is_told_and_the_good_ones_are_imported() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let [first, broken, last] =
+        ["first.pcap", "broken.pcap", "last.pcap"].map(|name| directory.path().join(name));
+    let mut recording = Recording::of_a_connection();
+    recording
+        .client("GET /one HTTP/1.1\r\nHost: h\r\n\r\n")
+        .server("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi");
+    let begun = recording.packets.len();
+    recording
+        .client("GET /two HTTP/1.1\r\nHost: h\r\n\r\n")
+        .server("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nho")
+        .close();
+    recording.write(&broken, 0);
+    let header_and_half_a_record = &fs::read(&broken).expect("it was written")[..30];
+    fs::write(&broken, header_and_half_a_record).expect("it can be written");
+    let mut rest = Recording::default();
+    rest.packets = recording.packets.split_off(begun);
+    recording.write(&first, 1_000);
+    rest.write(&last, 1_000);
+
+    let data = directory.path().join("data");
+    let finished = import_all(&[&first, &broken, &last], &data);
+    let report = String::from_utf8_lossy(&finished.stdout).into_owned();
+    assert!(finished.code.is_some_and(|code| code != 0), "{finished:?}");
+    assert!(
+        report
+            .lines()
+            .any(|line| line.starts_with("failed") && line.contains("broken.pcap")),
+        "the report names the file: {report}"
+    );
+    assert!(finished.stderr.contains("1 of 3 files"), "{finished:?}");
+    let rows = offline(
+        &data,
+        "SELECT path, status, outcome FROM http_events ORDER BY path",
+    );
+    assert_eq!(
+        lines(&rows, &["path", "status", "outcome"]),
+        [r#""/one" 200 "ok""#, r#""/two" 200 "ok""#]
+    );
 }
 
 #[test]

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 
-use super::{Damage, Reader};
+use super::{CaptureFileError, Damage, DamageKind, Reader};
 use crate::decode::{Decoded, Decoder, SkipReason};
 use crate::packet::{Nanos, Transport};
 use crate::sink::Sink;
 use crate::tracker::Tracker;
+
+/// The stage under which the ledger counts what is lost here.
+const STAGE: &str = "import";
 
 /// How many frames pass between two reports of progress.
 const PROGRESS_STEP: u64 = 1024;
@@ -35,15 +38,10 @@ pub struct ImportReport {
     pub damages: Vec<(usize, Damage)>,
     /// Times of the oldest and the newest frame that has one.
     pub times: Option<(Nanos, Nanos)>,
+    /// Files that could not be read, or not to their end: place of the file in the order of the import, and why.
+    pub failures: Vec<(usize, String)>,
     /// Frames for which the files tell no time. Their rows have the time of the frame before, or of the import's start.
     pub untimed_frames: u64,
-}
-
-impl ImportReport {
-    /// Whether there was something to read, but all of it is damaged.
-    pub fn read_nothing(&self) -> bool {
-        self.frames == 0 && !self.damages.is_empty()
-    }
 }
 
 /// Reads capture files into one tracker.
@@ -57,6 +55,8 @@ impl ImportReport {
 pub struct Import {
     decoder: Decoder,
     report: ImportReport,
+    /// Place of the next file in the order of the import.
+    place: usize,
 }
 
 impl Import {
@@ -74,6 +74,7 @@ impl Import {
         progress: &mut dyn FnMut(u64),
     ) {
         let report = &mut self.report;
+        let frames_before = report.frames;
         let before = report.times.map(|(_, newest)| newest);
         reader.begin_at(before.unwrap_or_else(|| tracker.start()));
         while let Some(frame) = reader.next_frame() {
@@ -102,12 +103,30 @@ impl Import {
             }
         }
         progress(reader.bytes_read());
-        for damage in reader.damages() {
+        let damages = reader.damages();
+        for damage in damages {
             let word = damage.kind.word();
-            tracker.ledger().count("import", word, 1, damage.bytes);
-            report.damages.push((report.files, damage.clone()));
+            tracker.ledger().count(STAGE, word, 1, damage.bytes);
+            report.damages.push((self.place, damage.clone()));
         }
+        let failure = damages.iter().find_map(|damage| match &damage.kind {
+            DamageKind::Unreadable(why) => Some(why.clone()),
+            DamageKind::Cut | DamageKind::Corrupt | DamageKind::BadBlock => None,
+        });
+        let has_nothing = !damages.is_empty() && report.frames == frames_before;
+        let failure = failure.or_else(|| has_nothing.then(|| "no frame in it is whole".to_owned()));
+        report
+            .failures
+            .extend(failure.map(|failure| (self.place, failure)));
         report.files += 1;
+        self.place += 1;
+    }
+
+    /// Leaves out a file that was to be read next, and says why.
+    pub fn leave_out(&mut self, why: &CaptureFileError, tracker: &mut Tracker) {
+        tracker.ledger().count(STAGE, "unreadable", 1, 0);
+        self.report.failures.push((self.place, why.to_string()));
+        self.place += 1;
     }
 
     /// No more files: everything pending becomes rows.

@@ -8,7 +8,7 @@ mod pcap;
 mod pcapng;
 mod window;
 
-use std::io::{Cursor, Read};
+use std::io::{Cursor, ErrorKind, Read};
 
 use flate2::bufread::MultiGzDecoder;
 
@@ -84,7 +84,7 @@ impl Damage {
 /// What is wrong with a part of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DamageKind {
-    /// The file ends inside a record.
+    /// The file ends inside a record, or its gzip stream ends early.
     Cut,
     /// Reading, or decompression, failed there; the message says how. Nothing after it was read.
     Unreadable(String),
@@ -235,7 +235,10 @@ impl<R: Read> Reader<R> {
                 Found::End => {
                     let rest = self.window.bytes().len();
                     if let Some(failure) = self.window.failure() {
-                        let kind = DamageKind::Unreadable(failure.to_owned());
+                        let kind = match failure.kind() {
+                            ErrorKind::UnexpectedEof => DamageKind::Cut,
+                            _ => DamageKind::Unreadable(failure.to_string()),
+                        };
                         self.skip_damaged_once(kind, rest);
                     } else if rest > 0 {
                         self.skip_damaged(DamageKind::Cut, rest);

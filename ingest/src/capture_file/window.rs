@@ -15,7 +15,7 @@ pub(super) struct Window<R> {
     position: u64,
     is_at_end: bool,
     /// Why reading stopped before the end, if it did.
-    failure: Option<String>,
+    failure: Option<std::io::Error>,
 }
 
 impl<R: Read> Window<R> {
@@ -62,7 +62,7 @@ impl<R: Read> Window<R> {
                 None => Ok(0),
             };
             let count = read.unwrap_or_else(|error| {
-                self.failure = Some(error.to_string());
+                self.failure = Some(error);
                 0
             });
             self.buffer.truncate(old_len + count);
@@ -84,8 +84,8 @@ impl<R: Read> Window<R> {
     }
 
     /// Why reading stopped before the end of the stream, if it did.
-    pub(super) fn failure(&self) -> Option<&str> {
-        self.failure.as_deref()
+    pub(super) fn failure(&self) -> Option<&std::io::Error> {
+        self.failure.as_ref()
     }
 
     pub(super) fn source(&self) -> &R {

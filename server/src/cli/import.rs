@@ -30,7 +30,8 @@ Examples:
   tcpdump -i eth0 -w - port 80 | weir import - --node web-1
 
 Several files are read in the order given, as one recording: give the parts of a rotated capture by time.
-If one of them is no capture, nothing is imported.";
+If one of them is no capture, nothing is imported. If one cannot be read to its end, the others are, and the
+status is 1; a recording that is only cut (tcpdump was killed, say) is no failure.";
 
 /// Reads capture files (pcap, pcapng, and gzip of them) into a data directory.
 #[derive(Debug, clap::Args)]
@@ -56,6 +57,14 @@ struct CannotKeep {
     source: StoreError,
 }
 
+/// Some files could not be read; the report before it names them.
+#[derive(Debug, thiserror::Error)]
+#[error("{failed} of {files} could not be read to the end; what the others hold was imported", files = Count(*.files as u64, "file"))]
+struct NotAllRead {
+    failed: usize,
+    files: usize,
+}
+
 impl Import {
     pub(super) fn run(self) -> Outcome {
         let inputs = input::check(&self.files)?;
@@ -70,8 +79,15 @@ impl Import {
         let progress = progress_bar(&inputs);
         let mut before = 0;
         for input in inputs {
+            let reader = match input.open() {
+                Ok(reader) => reader,
+                Err(why) => {
+                    reading.leave_out(&why, &mut tracker);
+                    continue;
+                }
+            };
             let mut last = 0;
-            reading.file(input.open()?, &mut tracker, &mut rows, &mut |bytes| {
+            reading.file(reader, &mut tracker, &mut rows, &mut |bytes| {
                 last = bytes;
                 progress.set_position(before + bytes);
             });
@@ -88,11 +104,13 @@ impl Import {
 
         let ledger = tracker.ledger();
         to_stdout(|out| write_report(out, &self.files, &report, &made, ledger))?;
-        Ok(if report.read_nothing() {
-            ExitCode::FAILURE
-        } else {
-            ExitCode::SUCCESS
-        })
+        match report.failures.len() {
+            0 => Ok(ExitCode::SUCCESS),
+            failed => Err(Box::new(NotAllRead {
+                failed,
+                files: self.files.len(),
+            })),
+        }
     }
 }
 
@@ -134,6 +152,7 @@ fn write_report(
         damages,
         times,
         untimed_frames,
+        failures,
     } = report;
     writeln!(
         out,
@@ -175,12 +194,18 @@ fn write_report(
         .map(|(reason, frames)| format!("{} {frames}", reason.word()))
         .collect();
     writeln!(out, "skipped  {}", list(&skipped))?;
-    for (index, damage) in damages {
-        let file = files.get(*index).map(|file| file.display());
+    let name = |place: &usize| {
+        let file = files.get(*place).map(|file| file.display().to_string());
+        file.unwrap_or_default()
+    };
+    for (place, why) in failures {
+        writeln!(out, "failed   {}: {why}", name(place))?;
+    }
+    for (place, damage) in damages {
         writeln!(
             out,
             "damaged  {}: {} at byte {}, {} passed over",
-            file.map(|file| file.to_string()).unwrap_or_default(),
+            name(place),
             damage.kind.word(),
             damage.position,
             Count(damage.bytes, "byte"),

@@ -75,7 +75,7 @@ fn a_loss_without_any_frame_has_the_time_of_the_import() {
     pcapng.extend(LITTLE.enhanced(0, 1, b"of no interface", 15));
     for file in [pcap, pcapng] {
         let (report, rows) = import(&file, 1_700_000_000_000_000_000);
-        assert!(report.read_nothing());
+        assert_eq!(report.failures.len(), 1);
         let [Row::CaptureLoss(loss)] = rows.as_slice() else {
             panic!("not one loss: {rows:?}");
         };
@@ -161,4 +161,58 @@ fn a_frame_without_a_time_has_that_of_the_one_before_in_another_file_too() {
         panic!("{rows:?}");
     };
     assert_eq!(flow.time, 100_000_001);
+}
+
+/// A file that cannot be read beyond its beginning.
+struct Failing<'a>(&'a [u8]);
+
+impl Read for Failing<'_> {
+    fn read(&mut self, space: &mut [u8]) -> std::io::Result<usize> {
+        match self.0.read(space) {
+            Ok(0) => Err(std::io::Error::other("the disk is gone")),
+            result => result,
+        }
+    }
+}
+
+#[test]
+fn a_file_that_fails_is_told_and_the_others_are_imported() {
+    let request = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+    let [first, last] =
+        [1, 1 + request.len() as u32].map(|seq| file_with_a_request(LITTLE, 100, request, seq));
+    let mut cut = LITTLE.pcap_header(0xa1b2_c3d4, 1);
+    cut.extend([9; 5]);
+    let mut tracker = Tracker::new(Settings::new("node".into(), 0));
+    let mut rows = Vec::new();
+    let mut import = Import::new();
+    let files: [Box<dyn Read>; 4] = [
+        Box::new(first.as_slice()),
+        Box::new(Failing(&first[..first.len() - 3])),
+        Box::new(cut.as_slice()),
+        Box::new(last.as_slice()),
+    ];
+    for file in files {
+        let reader = Reader::open(file).unwrap();
+        import.file(reader, &mut tracker, &mut rows, &mut |_| {});
+    }
+    import.leave_out(&CaptureFileError::Empty, &mut tracker);
+    let report = import.finish(&mut tracker, &mut rows);
+    let failures: Vec<_> = report
+        .failures
+        .iter()
+        .map(|(place, why)| (*place, why.as_str()))
+        .collect();
+    assert_eq!(
+        failures,
+        [
+            (1, "the disk is gone"),
+            (2, "no frame in it is whole"),
+            (4, "the file is empty")
+        ]
+    );
+    let requests = rows
+        .iter()
+        .filter(|row| row.table().name() == "http_events");
+    assert_eq!(requests.count(), 2);
+    assert_eq!(report.files, 4);
 }
