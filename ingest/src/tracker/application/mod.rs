@@ -11,38 +11,22 @@
 //! to `Http` when a packet begins with a request or status line.
 
 mod ahead;
+mod context;
+mod order;
 mod recognition;
 
-use std::net::SocketAddr;
-use std::sync::Arc;
-
 use super::flow::index;
-use super::output::{Conversation, Dns};
 use super::wire::Segment;
 use super::{Settings, stage};
 use crate::dns;
 use crate::http;
-use crate::packet::{Nanos, TcpFlags};
-use crate::sink::Ledger;
-use crate::tcp::{Chunk, Counts, End, Event, GapCause, Segment as StreamSegment, Side, Stream};
+use crate::packet::Nanos;
+use crate::tcp::{Chunk, End, Event, GapCause, Side, Stream};
 
 use ahead::AheadSegments;
-use recognition::{Told, Undecided, tell};
+use recognition::Undecided;
 
-/// What an application may use besides itself.
-pub(super) struct Context<'a> {
-    pub(super) settings: &'a Settings,
-    pub(super) ledger: &'a mut Ledger,
-    pub(super) dns: &'a mut Dns,
-    /// Takes finished exchanges.
-    pub(super) exchanges: &'a mut Vec<http::Exchange>,
-    /// Bytes that all connections together hold back.
-    pub(super) held_bytes: &'a mut usize,
-    pub(super) conversation: Conversation,
-    pub(super) ends: [SocketAddr; 2],
-    /// Whether its packets were captured on a wire, where nothing is left out on purpose.
-    pub(super) is_wire: bool,
-}
+pub(super) use context::Context;
 
 /// The application protocol of a connection, and the streams that feed it.
 #[derive(Default)]
@@ -121,91 +105,6 @@ impl Application {
         let streams = self.streams.as_ref()?;
         let since = streams.iter().filter_map(Stream::waits_since).min()?;
         Some(since.saturating_add(settings.hole_timeout))
-    }
-
-    /// Takes a segment.
-    pub(super) fn segment(&mut self, segment: &Segment<'_>, context: &mut Context<'_>) {
-        let is_reset = segment.flags.contains(TcpFlags::RST);
-        if is_reset || !(self.is_read() || self.begins_again(segment, context)) {
-            return;
-        }
-        match segment.ack {
-            Some(ack) if self.is_ahead(segment, ack) => {
-                if !self.ahead.push(segment, ack) {
-                    self.take_ahead(context);
-                }
-            }
-            _ => {
-                self.reassemble(segment, context);
-                self.take_caught_up(context);
-            }
-        }
-        self.bound(segment.time, context);
-    }
-
-    /// Whether a segment with content answers bytes of the other side that were not seen yet.
-    fn is_ahead(&self, segment: &Segment<'_>, ack: u32) -> bool {
-        let has_content = segment.payload_len > 0 || segment.flags.contains(TcpFlags::FIN);
-        let Some(streams) = self.streams.as_ref().filter(|_| has_content) else {
-            return false;
-        };
-        let other = &streams[index(segment.side.other())];
-        let fin = u32::from(other.is_finished());
-        other
-            .next_seq()
-            .is_some_and(|next| ack.wrapping_sub(next.wrapping_add(fin)).cast_signed() > 0)
-    }
-
-    /// Takes the segments whose acknowledgment was caught up with.
-    fn take_caught_up(&mut self, context: &mut Context<'_>) {
-        loop {
-            let mut ahead = std::mem::take(&mut self.ahead);
-            let ready = ahead.take_ready(|segment, ack| !self.is_ahead(segment, ack));
-            self.ahead = ahead;
-            let Some(ready) = ready else {
-                return;
-            };
-            self.reassemble(&ready.segment(), context);
-        }
-    }
-
-    /// Takes all segments that are held back, although something before them is missing.
-    fn take_ahead(&mut self, context: &mut Context<'_>) {
-        for ahead in self.ahead.take_all() {
-            self.reassemble(&ahead.segment(), context);
-        }
-    }
-
-    fn reassemble(&mut self, segment: &Segment<'_>, context: &mut Context<'_>) {
-        let mut streams = self
-            .streams
-            .take()
-            .unwrap_or_else(|| new_streams(context.settings));
-        let side = segment.side;
-        if let Some(ack) = segment.ack {
-            let other = side.other();
-            streams[index(other)].acknowledged(ack, |event, time| {
-                self.event(other, event, time, context);
-            });
-        }
-        let stream_segment = StreamSegment {
-            seq: segment.seq,
-            flags: segment.flags,
-            payload: segment.payload,
-            payload_len: segment.payload_len,
-            time: segment.time,
-        };
-        let stream = &mut streams[index(side)];
-        // A stream of which nothing is known is joined by its first payload, unless that comes with a SYN.
-        let is_first = stream.next_seq().is_none() && segment.payload_len > 0;
-        self.may_begin_late |= is_first && !segment.flags.contains(TcpFlags::SYN);
-        let before = *stream.counts();
-        stream.segment(stream_segment, |event, time| {
-            self.event(side, event, time, context);
-        });
-        context.count_dropped(&before, stream.counts());
-        self.may_begin_late |= stream.is_joined();
-        self.streams = Some(streams);
     }
 
     /// Gives up every hole: the bytes behind them are parsed, and the connection goes on.
@@ -304,84 +203,6 @@ impl Application {
         }
     }
 
-    /// Looks at bytes of a connection whose protocol is not known yet.
-    fn decide(&mut self, side: Side, chunk: Chunk<'_>, time: Nanos, context: &mut Context<'_>) {
-        let may_begin_late = self.may_begin_late;
-        let Protocol::Unknown(undecided) = &mut self.protocol else {
-            return;
-        };
-        let bytes = match chunk {
-            Chunk::Gap { .. } => {
-                undecided.forget(side);
-                return;
-            }
-            Chunk::Data(bytes) => bytes,
-        };
-        if undecided.is_ruled_out[index(side)] && !may_begin_late {
-            undecided.unknown_runs += 1;
-            self.give_up_if_ruled_out();
-            return;
-        }
-        let ports = context.ends.map(|end| end.port());
-        let told = match undecided.of(side) {
-            Some(earlier) if Undecided::tells_no_more(&earlier, bytes) => Told::NeedMore,
-            Some(mut earlier) => {
-                earlier.extend_from_slice(bytes);
-                match tell(&earlier, ports) {
-                    Told::Nothing if may_begin_late => {
-                        undecided.forget(side);
-                        tell(bytes, ports)
-                    }
-                    told => told,
-                }
-            }
-            None => tell(bytes, ports),
-        };
-        let (word, decided) = match told {
-            Told::Http => {
-                let config = Arc::clone(&context.settings.http);
-                let connection = http::Connection::new(config);
-                ("http", Protocol::Http(Box::new(connection)))
-            }
-            Told::Dns => ("dns", Protocol::Dns(Box::default())),
-            Told::Tls => ("tls", Protocol::Tls),
-            Told::NeedMore => {
-                undecided.keep(side, time, bytes);
-                if undecided.is_too_much() {
-                    self.protocol = Protocol::Other;
-                }
-                return;
-            }
-            Told::Nothing => {
-                undecided.forget(side);
-                undecided.unknown_runs += 1;
-                undecided.is_ruled_out[index(side)] = true;
-                if may_begin_late {
-                    undecided.keep_last_line(side, time, bytes);
-                }
-                self.give_up_if_ruled_out();
-                return;
-            }
-        };
-        let earlier = std::mem::take(&mut undecided.pieces);
-        self.word = Some(word);
-        self.protocol = decided;
-        for (side, time, bytes) in &earlier {
-            self.chunk(*side, Chunk::Data(bytes), *time, context);
-        }
-        self.chunk(side, chunk, time, context);
-    }
-
-    fn give_up_if_ruled_out(&mut self) {
-        let Protocol::Unknown(undecided) = &self.protocol else {
-            return;
-        };
-        let both = undecided.is_ruled_out == [true, true] && !self.may_begin_late;
-        if both || undecided.is_too_much() {
-            self.protocol = Protocol::Other;
-        }
-    }
-
     /// Whether anything still reads the streams.
     fn is_read(&self) -> bool {
         match &self.protocol {
@@ -429,40 +250,6 @@ impl Application {
         let held_bytes = in_streams + in_protocol + self.ahead.held_bytes();
         *context.held_bytes = (*context.held_bytes + held_bytes).saturating_sub(self.held_bytes);
         self.held_bytes = held_bytes;
-    }
-}
-
-impl Context<'_> {
-    /// Takes a DNS message that came over TCP.
-    fn dns_message(&mut self, side: Side, framed: dns::Framed<'_>) {
-        let passage = dns::Passage {
-            key: self.conversation,
-            source: self.ends[index(side)],
-            destination: self.ends[index(side.other())],
-            transport: dns::Transport::Tcp,
-            first_byte: framed.first_byte,
-            last_byte: framed.last_byte,
-        };
-        self.dns
-            .message(passage, framed.captured, framed.wire_len, self.ledger);
-    }
-
-    /// Counts what a stream did not take of a segment; `before` and `after` it.
-    fn count_dropped(&mut self, before: &Counts, after: &Counts) {
-        let events = after.before_start_segments - before.before_start_segments;
-        let bytes = after.before_start_bytes - before.before_start_bytes;
-        self.ledger
-            .count(stage::REASSEMBLY, "before_start", events, bytes);
-        let events = after.conflicting_segments - before.conflicting_segments;
-        let bytes = after.conflicting_bytes - before.conflicting_bytes;
-        self.ledger
-            .count(stage::REASSEMBLY, "conflicting_copy", events, bytes);
-    }
-
-    fn count_unframed(&mut self, framer: &mut dns::Framer) {
-        let bytes = framer.take_lost_bytes();
-        self.ledger
-            .count(stage::DNS, "no_framing", u64::from(bytes > 0), bytes);
     }
 }
 

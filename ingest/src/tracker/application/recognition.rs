@@ -1,7 +1,11 @@
 //! Which protocol is this? Told by the first bytes of either side.
 
+use std::sync::Arc;
+
+use super::{Application, Context, Protocol};
 use crate::packet::Nanos;
-use crate::tcp::Side;
+use crate::tcp::{Chunk, Side};
+use crate::tracker::flow::index;
 use crate::{dns, http};
 
 /// Bytes that are kept, and runs of bytes that begin nothing known, before a connection is taken for something unknown.
@@ -17,16 +21,16 @@ const LONG_RUN: usize = 512;
 #[derive(Default)]
 pub(super) struct Undecided {
     /// The bytes that may begin a message, in the order they came.
-    pub(super) pieces: Vec<(Side, Nanos, Vec<u8>)>,
+    pieces: Vec<(Side, Nanos, Vec<u8>)>,
     pub(super) bytes: usize,
     /// Runs of bytes that began nothing known.
-    pub(super) unknown_runs: u32,
+    unknown_runs: u32,
     /// Whether a side's first bytes were looked at and are nothing known.
-    pub(super) is_ruled_out: [bool; 2],
+    is_ruled_out: [bool; 2],
 }
 
 /// What the bytes of one side begin with.
-pub(super) enum Told {
+enum Told {
     Http,
     Dns,
     Tls,
@@ -36,7 +40,7 @@ pub(super) enum Told {
 
 impl Undecided {
     /// The bytes of a side that were kept.
-    pub(super) fn of(&self, side: Side) -> Option<Vec<u8>> {
+    fn of(&self, side: Side) -> Option<Vec<u8>> {
         let mut bytes = Vec::new();
         for (of_side, _, piece) in &self.pieces {
             if *of_side == side {
@@ -46,7 +50,7 @@ impl Undecided {
         (!bytes.is_empty()).then_some(bytes)
     }
 
-    pub(super) fn keep(&mut self, side: Side, time: Nanos, bytes: &[u8]) {
+    fn keep(&mut self, side: Side, time: Nanos, bytes: &[u8]) {
         self.bytes += bytes.len();
         match self.pieces.last_mut() {
             Some((of_side, _, piece)) if *of_side == side => piece.extend_from_slice(bytes),
@@ -56,7 +60,7 @@ impl Undecided {
 
     /// Keeps what follows the last line end of bytes that begin nothing known, where that may begin a message: the
     /// next segment then goes on with it rather than being taken for a start.
-    pub(super) fn keep_last_line(&mut self, side: Side, time: Nanos, bytes: &[u8]) {
+    fn keep_last_line(&mut self, side: Side, time: Nanos, bytes: &[u8]) {
         let line = bytes.rsplit(|byte| *byte == b'\n').next();
         let line = line.filter(|line| !line.is_empty() && line.len() < bytes.len());
         if let Some(line) = line
@@ -67,24 +71,24 @@ impl Undecided {
     }
 
     /// Whether `bytes` after the `earlier` ones of their side cannot tell more than those did.
-    pub(super) fn tells_no_more(earlier: &[u8], bytes: &[u8]) -> bool {
+    fn tells_no_more(earlier: &[u8], bytes: &[u8]) -> bool {
         let is_small = earlier.len() > SHORT_LINE && bytes.len() < LONG_RUN;
         is_small && !bytes.contains(&b'\n')
     }
 
     /// Whether so much came that it is nothing known.
-    pub(super) fn is_too_much(&self) -> bool {
+    fn is_too_much(&self) -> bool {
         self.bytes > MAX_UNDECIDED_BYTES || self.unknown_runs >= MAX_UNKNOWN_RUNS
     }
 
-    pub(super) fn forget(&mut self, side: Side) {
+    fn forget(&mut self, side: Side) {
         self.pieces.retain(|(of_side, _, _)| *of_side != side);
         self.bytes = self.pieces.iter().map(|(_, _, bytes)| bytes.len()).sum();
     }
 }
 
 /// Tells what `bytes`, the first of one side, begin; `ports` are those of both ends.
-pub(super) fn tell(bytes: &[u8], ports: [u16; 2]) -> Told {
+fn tell(bytes: &[u8], ports: [u16; 2]) -> Told {
     if begins_tls(bytes) {
         return Told::Tls;
     }
@@ -110,4 +114,90 @@ fn begins_tls(bytes: &[u8]) -> bool {
         bytes,
         [HANDSHAKE, 3, 0..=4, _, _, CLIENT_HELLO | SERVER_HELLO, ..]
     )
+}
+
+impl Application {
+    /// Looks at bytes of a connection whose protocol is not known yet.
+    pub(super) fn decide(
+        &mut self,
+        side: Side,
+        chunk: Chunk<'_>,
+        time: Nanos,
+        context: &mut Context<'_>,
+    ) {
+        let may_begin_late = self.may_begin_late;
+        let Protocol::Unknown(undecided) = &mut self.protocol else {
+            return;
+        };
+        let bytes = match chunk {
+            Chunk::Gap { .. } => {
+                undecided.forget(side);
+                return;
+            }
+            Chunk::Data(bytes) => bytes,
+        };
+        if undecided.is_ruled_out[index(side)] && !may_begin_late {
+            undecided.unknown_runs += 1;
+            self.give_up_if_ruled_out();
+            return;
+        }
+        let ports = context.ends.map(|end| end.port());
+        let told = match undecided.of(side) {
+            Some(earlier) if Undecided::tells_no_more(&earlier, bytes) => Told::NeedMore,
+            Some(mut earlier) => {
+                earlier.extend_from_slice(bytes);
+                match tell(&earlier, ports) {
+                    Told::Nothing if may_begin_late => {
+                        undecided.forget(side);
+                        tell(bytes, ports)
+                    }
+                    told => told,
+                }
+            }
+            None => tell(bytes, ports),
+        };
+        let (word, decided) = match told {
+            Told::Http => {
+                let config = Arc::clone(&context.settings.http);
+                let connection = http::Connection::new(config);
+                ("http", Protocol::Http(Box::new(connection)))
+            }
+            Told::Dns => ("dns", Protocol::Dns(Box::default())),
+            Told::Tls => ("tls", Protocol::Tls),
+            Told::NeedMore => {
+                undecided.keep(side, time, bytes);
+                if undecided.is_too_much() {
+                    self.protocol = Protocol::Other;
+                }
+                return;
+            }
+            Told::Nothing => {
+                undecided.forget(side);
+                undecided.unknown_runs += 1;
+                undecided.is_ruled_out[index(side)] = true;
+                if may_begin_late {
+                    undecided.keep_last_line(side, time, bytes);
+                }
+                self.give_up_if_ruled_out();
+                return;
+            }
+        };
+        let earlier = std::mem::take(&mut undecided.pieces);
+        self.word = Some(word);
+        self.protocol = decided;
+        for (side, time, bytes) in &earlier {
+            self.chunk(*side, Chunk::Data(bytes), *time, context);
+        }
+        self.chunk(side, chunk, time, context);
+    }
+
+    fn give_up_if_ruled_out(&mut self) {
+        let Protocol::Unknown(undecided) = &self.protocol else {
+            return;
+        };
+        let both = undecided.is_ruled_out == [true, true] && !self.may_begin_late;
+        if both || undecided.is_too_much() {
+            self.protocol = Protocol::Other;
+        }
+    }
 }
