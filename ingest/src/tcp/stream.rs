@@ -137,6 +137,22 @@ impl Stream {
         }
     }
 
+    /// Says that a payload byte of this sequence number was seen of a stream whose start was not: the start is that, or
+    /// one before it that was told so earlier, if it lies not further than `max_distance` from it. Without effect once
+    /// a start is known, or anything was given out.
+    pub fn join_at(&mut self, seq: u32, max_distance: i32) {
+        let is_earlier = || {
+            let distance = self.next_seq.wrapping_sub(seq).cast_signed();
+            self.start == Start::Joined
+                && self.is_untouched()
+                && (1..=max_distance).contains(&distance)
+        };
+        if self.start == Start::Unknown || is_earlier() {
+            self.start = Start::Joined;
+            self.next_seq = seq;
+        }
+    }
+
     /// Whether the stream was joined after its start: the first payload seen was taken as the start.
     pub fn is_joined(&self) -> bool {
         self.start == Start::Joined

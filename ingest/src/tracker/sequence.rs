@@ -8,6 +8,9 @@ const MAX_HOLES: usize = 64;
 /// The largest window of TCP (RFC 7323). A segment that begins further ahead cannot belong to the connection.
 const MAX_AHEAD: i64 = 1 << 30;
 
+/// How far before the first segment seen a later one can begin that was overtaken by it.
+const MAX_BEFORE_JOIN: i64 = 1 << 20;
+
 /// A segment that fills a hole later than this was sent again; before, it was overtaken on its way. (The bound that
 /// Wireshark uses where it knows no round trip time.)
 const REORDER_WINDOW: Nanos = 3_000_000;
@@ -29,6 +32,10 @@ pub(super) struct Sequence {
     next: Option<u32>,
     /// Bytes since the start, up to `next`.
     total: i64,
+    /// Where the earliest byte was that counts: before the start, where that is only the first segment seen.
+    earliest: i64,
+    /// When the first segment was seen of an end whose start was not.
+    joined: Option<Nanos>,
     /// Runs below `total` that no packet held: from, to, and when they were found.
     holes: Vec<(i64, i64, Nanos)>,
     is_closed: bool,
@@ -49,6 +56,9 @@ impl Sequence {
 
     /// Takes a segment of `len` payload bytes that begins at `seq`.
     pub(super) fn add(&mut self, time: Nanos, seq: u32, len: u32) -> Added {
+        if self.next.is_none() {
+            self.joined = Some(time);
+        }
         let next = *self.next.get_or_insert(seq);
         // The signed distance of two sequence numbers is right as long as they are less than 2^31 apart.
         let ahead = i64::from(seq.wrapping_sub(next).cast_signed());
@@ -59,6 +69,9 @@ impl Sequence {
         let end = start + i64::from(len);
         if self.is_closed && ahead >= 0 {
             return Added::default();
+        }
+        if let Some(before) = self.before_join(time, start, len) {
+            return before;
         }
         let is_keep_alive = len <= 1 && ahead == -1;
         let mut is_retransmission = false;
@@ -75,6 +88,26 @@ impl Sequence {
             new_bytes: new_bytes as u64,
             is_retransmission,
         }
+    }
+
+    /// What a segment adds that stands before the first one seen, but came so shortly after it that it was overtaken.
+    fn before_join(&mut self, time: Nanos, start: i64, len: u32) -> Option<Added> {
+        let joined = self.joined?;
+        let is_late = time.saturating_sub(joined) <= REORDER_WINDOW;
+        let is_before = start < self.earliest && self.earliest - start <= MAX_BEFORE_JOIN;
+        if len <= 1 || !is_late || !is_before {
+            return None;
+        }
+        let end = start + i64::from(len);
+        if end < self.earliest {
+            self.remember_hole(end, self.earliest, time);
+        }
+        let new_bytes = (self.earliest - start) as u64;
+        self.earliest = start;
+        Some(Added {
+            new_bytes,
+            is_retransmission: false,
+        })
     }
 
     /// A FIN stands behind everything so far: it takes a number, but is no byte.
@@ -150,6 +183,24 @@ mod tests {
         let much_later = REORDER_WINDOW + 1;
         assert_eq!(add(&mut sequence, 60, 10), (30, false));
         assert!(sequence.add(much_later, 40, 20).is_retransmission);
+    }
+
+    #[test]
+    fn what_was_overtaken_by_the_first_segment_seen_counts() {
+        let mut sequence = Sequence::default();
+        assert_eq!(add(&mut sequence, 30, 10), (10, false));
+        assert_eq!(add(&mut sequence, 10, 10), (20, false));
+        assert_eq!(add(&mut sequence, 20, 10), (0, false));
+        assert_eq!(add(&mut sequence, 10, 10), (0, true));
+        assert_eq!(add(&mut sequence, 40, 10), (10, false));
+        let much_later = REORDER_WINDOW + 1;
+        let added = sequence.add(much_later, 0, 10);
+        assert_eq!((added.new_bytes, added.is_retransmission), (0, true));
+
+        let mut sequence = Sequence::default();
+        sequence.start(30);
+        assert_eq!(add(&mut sequence, 30, 10), (10, false));
+        assert_eq!(add(&mut sequence, 20, 10), (0, true));
     }
 
     #[test]

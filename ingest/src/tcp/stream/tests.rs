@@ -113,6 +113,25 @@ fn the_first_payload_seen_is_the_start_where_none_is_known() {
 }
 
 #[test]
+fn a_stream_is_joined_at_the_earliest_byte_told_before_anything_is_given_out() {
+    let mut run = Run::new();
+    for seq in [2, 5, u32::MAX, 4_000] {
+        run.stream.join_at(seq, 1_000);
+    }
+    assert_eq!(run.stream.next_seq(), Some(u32::MAX));
+    run.data(u32::MAX, b"ab");
+    run.stream.join_at(u32::MAX - 1, 1_000);
+    run.data(1, b"c");
+    assert_eq!(run.text(), "abc");
+    assert!(run.stream.is_joined());
+
+    let mut run = Run::new();
+    run.stream.start_at(100);
+    run.stream.join_at(90, 1_000);
+    assert_eq!(run.stream.next_seq(), Some(100));
+}
+
+#[test]
 fn a_start_told_by_the_kernel_makes_an_early_hole_show() {
     let mut run = Run::new();
     run.stream.start_at(100);

@@ -10,8 +10,8 @@
 //! What is not parsed is not reassembled either. A connection that was joined after its start goes back from `Other`
 //! to `Http` when a packet begins with a request or status line.
 
-mod ahead;
 mod context;
+mod held;
 mod order;
 mod recognition;
 
@@ -23,7 +23,7 @@ use crate::http;
 use crate::packet::Nanos;
 use crate::tcp::{Chunk, End, Event, GapCause, Side, Stream};
 
-use ahead::AheadSegments;
+use held::HeldSegments;
 use recognition::Undecided;
 
 pub(super) use context::Context;
@@ -35,7 +35,9 @@ pub(super) struct Application {
     streams: Option<Box<[Stream; 2]>>,
     protocol: Protocol,
     /// Segments that acknowledge what was not seen yet.
-    ahead: AheadSegments,
+    ahead: HeldSegments,
+    /// Segments that came first of a side that was joined after its start.
+    at_join: HeldSegments,
     /// What was counted for it in [`Context::held_bytes`].
     held_bytes: usize,
     /// Whether it was joined after its start, or has lost bytes: then messages may begin anywhere.
@@ -86,7 +88,8 @@ impl Application {
     /// When it has held something back for too long.
     pub(super) fn next_due(&self, settings: &Settings) -> Option<Nanos> {
         let hole_due = self.hole_due(settings);
-        [self.ahead.due(), hole_due].into_iter().flatten().min()
+        let dues = [self.ahead.due(), self.at_join.due(), hole_due];
+        dues.into_iter().flatten().min()
     }
 
     /// Gives out what was held back for too long at `now`.
@@ -94,10 +97,15 @@ impl Application {
         let is_over = |due: Option<Nanos>| due.is_some_and(|due| due <= now);
         if is_over(self.hole_due(context.settings)) {
             self.flush(now, context);
-        } else if is_over(self.ahead.due()) {
-            self.take_ahead(context);
-            self.count_held(context);
+            return;
         }
+        if is_over(self.at_join.due()) {
+            self.join(context);
+        }
+        if is_over(self.ahead.due()) {
+            self.take_ahead(context);
+        }
+        self.count_held(context);
     }
 
     /// When a hole in a stream has been open for long enough.
@@ -109,6 +117,7 @@ impl Application {
 
     /// Gives up every hole: the bytes behind them are parsed, and the connection goes on.
     fn flush(&mut self, time: Nanos, context: &mut Context<'_>) {
+        self.join(context);
         self.take_ahead(context);
         if let Some(mut streams) = self.streams.take() {
             for side in [Side::Initiator, Side::Responder] {
@@ -221,7 +230,8 @@ impl Application {
     fn bound(&mut self, time: Nanos, context: &mut Context<'_>) {
         if !self.is_read() {
             self.streams = None;
-            self.ahead = AheadSegments::default();
+            self.ahead = HeldSegments::default();
+            self.at_join = HeldSegments::default();
         }
         self.count_held(context);
         if *context.held_bytes > context.settings.max_held_bytes && self.held_bytes > 0 {
@@ -247,7 +257,8 @@ impl Application {
             }
             Protocol::Dns(_) | Protocol::Tls | Protocol::Other => 0,
         };
-        let held_bytes = in_streams + in_protocol + self.ahead.held_bytes();
+        let in_order = self.ahead.held_bytes() + self.at_join.held_bytes();
+        let held_bytes = in_streams + in_protocol + in_order;
         *context.held_bytes = (*context.held_bytes + held_bytes).saturating_sub(self.held_bytes);
         self.held_bytes = held_bytes;
     }

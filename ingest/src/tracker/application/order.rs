@@ -1,10 +1,24 @@
 //! Segments of both sides in the order in which they were sent, as far as that shows.
+//!
+//! A capture may show a response before its request, or two segments of one side in the wrong order. Within a stream the
+//! sequence numbers put that right, and between the streams the acknowledgments: a segment that acknowledges what was
+//! not seen yet is held back. Where a connection is joined after its start, neither tells anything until it is known
+//! where the streams begin, so the first few segments are held back, and the streams begin with the earliest of them.
 
 use super::{Application, Context, new_streams};
 use crate::packet::TcpFlags;
-use crate::tcp::Segment as StreamSegment;
+use crate::tcp::{Segment as StreamSegment, Side};
 use crate::tracker::flow::index;
 use crate::tracker::wire::Segment;
+
+/// Segments that are held back since they acknowledge what was not seen.
+const MAX_AHEAD: usize = 32;
+
+/// Segments that are held back where a connection is joined.
+const MAX_AT_JOIN: usize = 4;
+
+/// How far before the first segment of a side an earlier one can begin that came late.
+const MAX_BEFORE_FIRST: i32 = 1 << 20;
 
 impl Application {
     /// Takes a segment.
@@ -13,38 +27,83 @@ impl Application {
         if is_reset || !(self.is_read() || self.begins_again(segment, context)) {
             return;
         }
-        match segment.ack {
-            Some(ack) if self.is_ahead(segment, ack) => {
-                if !self.ahead.push(segment, ack) {
-                    self.take_ahead(context);
-                }
-            }
-            _ => {
-                self.reassemble(segment, context);
-                self.take_caught_up(context);
-            }
+        if self.is_at_join(segment) {
+            self.at_join.push(segment);
+        } else {
+            self.in_order(segment, context);
+        }
+        // A SYN that comes late tells the start for sure.
+        let is_start_known = || self.at_join.iter().all(|held| self.has_begun(held.side));
+        if !self.at_join.is_empty() && (is_start_known() || self.at_join.is_too_much(MAX_AT_JOIN)) {
+            self.join(context);
         }
         self.bound(segment.time, context);
     }
 
+    /// Whether a segment comes so early after the join that one before it may still come.
+    fn is_at_join(&self, segment: &Segment<'_>) -> bool {
+        let is_first = !self.has_begun(segment.side) || !self.at_join.is_empty();
+        is_first && has_content(segment) && !segment.flags.contains(TcpFlags::SYN)
+    }
+
+    /// Whether it is known, or was decided, where a side's stream begins.
+    fn has_begun(&self, side: Side) -> bool {
+        let streams = self.streams.as_ref();
+        streams.is_some_and(|streams| streams[index(side)].next_seq().is_some())
+    }
+
+    /// Takes the segments that are held back at the join.
+    pub(super) fn join(&mut self, context: &mut Context<'_>) {
+        let held = self.at_join.take_all();
+        if held.is_empty() {
+            return;
+        }
+        let mut streams = self
+            .streams
+            .take()
+            .unwrap_or_else(|| new_streams(context.settings));
+        for segment in held.iter().map(|held| held.segment()) {
+            let stream = &mut streams[index(segment.side)];
+            stream.join_at(segment.seq, MAX_BEFORE_FIRST);
+            self.may_begin_late |= stream.is_joined();
+        }
+        self.streams = Some(streams);
+        for held in &held {
+            self.in_order(&held.segment(), context);
+        }
+    }
+
+    /// Takes a segment in its place among those of the other side.
+    fn in_order(&mut self, segment: &Segment<'_>, context: &mut Context<'_>) {
+        if self.is_ahead(segment) {
+            self.ahead.push(segment);
+            if self.ahead.is_too_much(MAX_AHEAD) {
+                self.take_ahead(context);
+            }
+        } else {
+            self.reassemble(segment, context);
+            self.take_caught_up(context);
+        }
+    }
+
     /// Whether a segment with content answers bytes of the other side that were not seen yet.
-    fn is_ahead(&self, segment: &Segment<'_>, ack: u32) -> bool {
-        let has_content = segment.payload_len > 0 || segment.flags.contains(TcpFlags::FIN);
-        let Some(streams) = self.streams.as_ref().filter(|_| has_content) else {
+    fn is_ahead(&self, segment: &Segment<'_>) -> bool {
+        let (Some(streams), Some(ack)) = (&self.streams, segment.ack) else {
             return false;
         };
         let other = &streams[index(segment.side.other())];
         let fin = u32::from(other.is_finished());
-        other
-            .next_seq()
-            .is_some_and(|next| ack.wrapping_sub(next.wrapping_add(fin)).cast_signed() > 0)
+        has_content(segment)
+            && other
+                .next_seq()
+                .is_some_and(|next| ack.wrapping_sub(next.wrapping_add(fin)).cast_signed() > 0)
     }
 
     /// Takes the segments whose acknowledgment was caught up with.
     fn take_caught_up(&mut self, context: &mut Context<'_>) {
         loop {
             let mut ahead = std::mem::take(&mut self.ahead);
-            let ready = ahead.take_ready(|segment, ack| !self.is_ahead(segment, ack));
+            let ready = ahead.take_ready(|segment| !self.is_ahead(segment));
             self.ahead = ahead;
             let Some(ready) = ready else {
                 return;
@@ -66,8 +125,13 @@ impl Application {
             .take()
             .unwrap_or_else(|| new_streams(context.settings));
         let side = segment.side;
+        let is_syn = segment.flags.contains(TcpFlags::SYN);
         if let Some(ack) = segment.ack {
             let other = side.other();
+            if is_syn {
+                // It acknowledges the other side's SYN, whether that was seen or not.
+                streams[index(other)].start_at(ack);
+            }
             streams[index(other)].acknowledged(ack, |event, time| {
                 self.event(other, event, time, context);
             });
@@ -80,15 +144,15 @@ impl Application {
             time: segment.time,
         };
         let stream = &mut streams[index(side)];
-        // A stream of which nothing is known is joined by its first payload, unless that comes with a SYN.
-        let is_first = stream.next_seq().is_none() && segment.payload_len > 0;
-        self.may_begin_late |= is_first && !segment.flags.contains(TcpFlags::SYN);
         let before = *stream.counts();
         stream.segment(stream_segment, |event, time| {
             self.event(side, event, time, context);
         });
         context.count_dropped(&before, stream.counts());
-        self.may_begin_late |= stream.is_joined();
         self.streams = Some(streams);
     }
+}
+
+fn has_content(segment: &Segment<'_>) -> bool {
+    segment.payload_len > 0 || segment.flags.contains(TcpFlags::FIN)
 }

@@ -208,13 +208,75 @@ fn a_segment_amid_a_request_line_is_not_taken_for_its_start() {
         .send(true, ACK, second)
         .send(true, ACK, third)
         .send(false, ACK, RESPONSE);
-    talk.packets.swap(0, 1);
+    // So late that nobody waits for it any more.
+    let mut late = talk.packets.remove(0);
+    late.time += SECOND;
+    talk.packets.push(late);
     let rows = rows_of_wire(&talk.packets);
     let methods: Vec<_> = rows.http.iter().map(|row| row.method.as_deref()).collect();
     assert_eq!(methods, [Some("GET")]);
     let loss = &rows.losses[0];
     assert_eq!(loss.reason.as_deref(), Some("before_start"));
     assert_eq!((loss.events, loss.bytes), (Some(1), Some(10)));
+}
+
+#[test]
+fn the_first_segments_of_a_connection_that_was_joined_may_come_in_any_order() {
+    for cut in [1, 10, REQUEST.len() - 1] {
+        let (first, second) = REQUEST.split_at(cut);
+        let mut talk = Talk::new(0, u32::MAX - 4, 9);
+        talk.send(true, ACK, first)
+            .send(true, ACK, second)
+            .send(false, ACK, RESPONSE)
+            .exchange();
+        let expected = rows_of_wire(&talk.packets);
+        assert_eq!(expected.http.len(), 2);
+        for order in [[1, 0, 2], [0, 2, 1], [2, 0, 1], [1, 2, 0], [2, 1, 0]] {
+            let mut packets = talk.packets.clone();
+            for (place, from) in order.into_iter().enumerate() {
+                packets[place] = talk.packets[from].clone();
+            }
+            let rows = rows_of_wire(&packets);
+            assert_eq!(rows.http, expected.http, "{order:?}, cut at {cut}");
+            assert_eq!(rows.losses, [], "{order:?}, cut at {cut}");
+            let bytes = |rows: &Rows| (rows.flows[0].bytes_sent, rows.flows[0].bytes_received);
+            if cut > 1 {
+                assert_eq!(bytes(&rows), bytes(&expected), "{order:?}, cut at {cut}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_response_shown_before_its_request_is_paired_without_a_handshake() {
+    let mut talk = Talk::new(0, 1, 9);
+    talk.exchange().exchange().exchange();
+    let expected = rows_of_wire(&talk.packets);
+    for place in [0, 2, 4] {
+        let mut packets = talk.packets.clone();
+        packets.swap(place, place + 1);
+        let rows = rows_of_wire(&packets);
+        assert_eq!(rows.http, expected.http, "{place}");
+    }
+}
+
+#[test]
+fn the_answer_to_a_syn_tells_where_both_streams_begin() {
+    let (first, second) = REQUEST.split_at(9);
+    let mut talk = Talk::new(0, 1, 9);
+    talk.handshake()
+        .send(true, ACK, first)
+        .send(true, ACK, second);
+    talk.send(false, ACK, RESPONSE);
+    // The SYN was not captured, and the rest of the request comes long before its beginning.
+    talk.packets.remove(0);
+    talk.packets.swap(2, 3);
+    talk.packets[3].time += SECOND;
+    talk.packets[4].time += SECOND;
+    let rows = rows_of_wire(&talk.packets);
+    assert_eq!(rows.http.len(), 1);
+    assert_eq!(rows.http[0].outcome, Some("ok"));
+    assert_eq!(rows.losses, []);
 }
 
 #[test]
