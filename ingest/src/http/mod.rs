@@ -15,8 +15,13 @@ mod detect;
 mod exchange;
 mod half;
 mod head;
+mod locate;
+mod loss;
 mod matching;
 mod queue;
+mod requests;
+mod responses;
+mod shared;
 mod trace;
 
 #[cfg(test)]

@@ -1,0 +1,133 @@
+//! Heads of requests become exchanges that wait for their response.
+
+use super::body::{Body, Framing};
+use super::connection::Connection;
+use super::detect::Detection;
+use super::exchange::{Exchange, Outcome};
+use super::half::State;
+use super::head::{RequestHead, Version};
+use super::queue::{Kind, Pending};
+use super::shared::{fields_bytes, share};
+use crate::packet::Nanos;
+use crate::route::route;
+use crate::tcp::Side;
+
+impl Connection {
+    pub(super) fn request(
+        &mut self,
+        side: Side,
+        head: RequestHead<'_>,
+        started: Nanos,
+        time: Nanos,
+        out: &mut Vec<Exchange>,
+    ) {
+        self.next_request_ends_response(side, started, out);
+        let (framing, is_faulty) = head.framing();
+        let version = head.version;
+        let mut pending = self.pending_request(head, started);
+        if is_faulty {
+            pending.exchange.outcome = Outcome::Error;
+            self.notes.ambiguous_heads += 1;
+        }
+        pending.exchange.req_body_framing = framing.word();
+        pending.exchange.req_body_bytes = (framing != Framing::Unknown).then_some(0);
+        let capture = self.config.max_body_capture;
+        let body = Body::new(framing, Detection::Request, capture, time);
+        pending.is_request_done = body.is_none();
+        if self.half(side).ended_in_packet && !self.queue.is_empty() {
+            self.queue.is_pipelined = true;
+        }
+        let is_idle = self.queue.is_empty() && self.responding.is_none();
+        if is_idle && self.last_response_end.is_some_and(|end| end <= started) {
+            self.queue.is_sequential = true;
+        }
+        let kind = pending.kind;
+        self.push(pending, out);
+        self.half(side).state = match body {
+            Some(body) => State::Body(body),
+            None if framing == Framing::Unknown || version == Version::Http09 => {
+                self.queue.lost_requests = framing == Framing::Unknown;
+                State::Ignore
+            }
+            // What follows is not HTTP if the server agrees.
+            None if kind == Kind::Connect => State::Hunt,
+            None => State::Start,
+        };
+    }
+
+    /// A response whose end was not captured is over when the client, that asks one after the other, asks again.
+    fn next_request_ends_response(&mut self, side: Side, started: Nanos, out: &mut Vec<Exchange>) {
+        let server = side.other();
+        let is_over = !self.queue.is_pipelined
+            && self
+                .responding
+                .as_ref()
+                .is_some_and(|pending| pending.is_request_done)
+            && self
+                .half(server)
+                .body()
+                .is_some_and(|body| body.is_wire() && body.last_time <= started);
+        if is_over {
+            self.body_done(server, Outcome::Ok, State::Hunt, out);
+        }
+    }
+
+    pub(super) fn pending_request(&mut self, head: RequestHead<'_>, started: Nanos) -> Pending {
+        let RequestHead {
+            version,
+            method,
+            target,
+            mut fields,
+        } = head;
+        self.notes.dropped_fields += fields.dropped;
+        let kind = match &*method {
+            "HEAD" => Kind::Head,
+            "CONNECT" => Kind::Connect,
+            _ if version == Version::Http09 => Kind::Simple,
+            _ => Kind::Other,
+        };
+        let host = target.authority.or_else(|| fields.host.take());
+        let route = target.path.as_deref().map(route);
+        let bytes = size_of::<Pending>()
+            + target.path.as_ref().map_or(0, String::capacity)
+            + target.query.as_ref().map_or(0, String::capacity)
+            + fields_bytes(&fields);
+        let shared = &mut self.shared;
+        let mut exchange = Exchange::unknown(Outcome::Ok);
+        exchange.request_time = Some(started);
+        exchange.version = Some(version.word());
+        exchange.method = Some(share(&mut shared.method, &method));
+        exchange.host = host.map(|host| share(&mut shared.host, &host));
+        exchange.route = route.map(|route| share(&mut shared.route, &route));
+        exchange.user_agent = fields
+            .get("user-agent")
+            .map(|agent| share(&mut shared.user_agent, agent));
+        exchange.path = target.path;
+        exchange.query = target.query;
+        (exchange.trace_id, exchange.span_id) = fields.trace.ids();
+        exchange.req_headers = Some(fields.map);
+        self.newest_id += 1;
+        Pending {
+            id: self.newest_id,
+            exchange,
+            kind,
+            is_request_done: true,
+            expects_continue: fields.expects_continue,
+            is_after_loss: false,
+            bytes,
+        }
+    }
+
+    pub(super) fn push(&mut self, pending: Pending, out: &mut Vec<Exchange>) {
+        self.queue.push(pending);
+        while self.queue.len() > self.config.max_pending.max(1)
+            || (self.queue.held_bytes() > self.config.max_pending_bytes && self.queue.len() > 1)
+        {
+            let Some(evicted) = self.queue.evict() else {
+                return;
+            };
+            self.notes.evicted += 1;
+            out.push(evicted.into_exchange(Outcome::NoResponse));
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Heads and ends of responses complete the exchanges that wait for them.
+
+use super::body::{Body, Framing};
+use super::connection::Connection;
+use super::detect::Detection;
+use super::exchange::{Exchange, Outcome};
+use super::half::State;
+use super::head::ResponseHead;
+use super::queue::{Kind, Pending};
+use super::shared::{fields_bytes, share};
+use crate::packet::Nanos;
+use crate::tcp::Side;
+
+impl Connection {
+    pub(super) fn response(
+        &mut self,
+        side: Side,
+        head: ResponseHead,
+        started: Nanos,
+        time: Nanos,
+        out: &mut Vec<Exchange>,
+    ) {
+        self.half(side).state = State::Start;
+        if is_interim(head.status) {
+            return;
+        }
+        let framing_to_other = head.framing(false);
+        let framing_to_head = head.framing(true);
+        let mut pending = self.answered(head, started, out);
+        if is_tunnel(&pending) {
+            return self.upgrade(pending, time, out);
+        }
+        let (framing, is_faulty) = if pending.kind == Kind::Head {
+            framing_to_head
+        } else {
+            framing_to_other
+        };
+        if is_faulty {
+            pending.exchange.outcome = Outcome::Error;
+            self.notes.ambiguous_heads += 1;
+        }
+        pending.exchange.resp_body_framing = framing.word();
+        if framing == Framing::Unknown {
+            out.push(pending.into_exchange(Outcome::Error));
+            return self.stop(Outcome::NoResponse, out);
+        }
+        pending.exchange.resp_body_bytes = Some(0);
+        let may_omit_request_body = pending.expects_continue && !pending.is_request_done;
+        if may_omit_request_body && let Some(body) = self.half(side.other()).body_mut() {
+            body.is_optional = true;
+        }
+        let capture = self.config.max_body_capture;
+        let body = Body::new(framing, Detection::Response, capture, time);
+        if let Some(mut body) = body {
+            // An unknown request may have been HEAD.
+            body.is_optional = pending.kind == Kind::Unknown;
+            self.half(side).state = State::Body(body);
+            self.responding = Some(pending);
+        } else {
+            self.response_done(pending, Outcome::Ok, time, out);
+        }
+    }
+
+    /// The exchange that a response belongs to, with what its head says.
+    pub(super) fn answered(
+        &mut self,
+        head: ResponseHead,
+        started: Nanos,
+        out: &mut Vec<Exchange>,
+    ) -> Pending {
+        let ResponseHead {
+            version: _,
+            status,
+            fields,
+        } = head;
+        self.notes.dropped_fields += fields.dropped;
+        let lost = |pending: Pending| out.push(pending.into_exchange(Outcome::Truncated));
+        let mut pending = self.queue.answer(started, lost).unwrap_or_else(|| Pending {
+            id: 0,
+            exchange: Exchange::unknown(Outcome::NoRequest),
+            kind: Kind::Unknown,
+            is_request_done: true,
+            expects_continue: false,
+            is_after_loss: false,
+            bytes: size_of::<Pending>(),
+        });
+        pending.bytes += fields_bytes(&fields);
+        let exchange = &mut pending.exchange;
+        exchange.response_time = Some(started);
+        exchange.status = Some(status);
+        exchange.content_type = fields
+            .content_type
+            .map(|content_type| share(&mut self.shared.content_type, &content_type));
+        exchange.resp_headers = Some(fields.map);
+        pending
+    }
+
+    /// Another protocol follows.
+    pub(super) fn upgrade(&mut self, mut pending: Pending, time: Nanos, out: &mut Vec<Exchange>) {
+        pending.exchange.end_time = Some(time);
+        pending.exchange.resp_body_framing = Framing::None.word();
+        pending.exchange.resp_body_bytes = Some(0);
+        out.push(pending.into_exchange(Outcome::Upgraded));
+        self.stop(Outcome::NoResponse, out);
+    }
+
+    /// The end of a response. Its exchange is complete once its request is.
+    pub(super) fn response_done(
+        &mut self,
+        mut pending: Pending,
+        outcome: Outcome,
+        time: Nanos,
+        out: &mut Vec<Exchange>,
+    ) {
+        if outcome == Outcome::Ok {
+            pending.exchange.end_time = Some(time);
+            self.last_response_end = Some(time);
+        }
+        if pending.is_request_done || outcome != Outcome::Ok {
+            out.push(pending.into_exchange(outcome));
+            return;
+        }
+        self.unfinished = Some(pending);
+        let Some(client) = self.client else { return };
+        let will_not_end = self
+            .half(client)
+            .body()
+            .is_none_or(|body| body.is_wire() || (body.is_optional && body.is_untouched()));
+        if will_not_end {
+            self.request_will_not_end(client, out);
+        }
+    }
+
+    /// A request whose response is whole, and whose own end will not show: its row is not held back for it.
+    fn request_will_not_end(&mut self, client: Side, out: &mut Vec<Exchange>) {
+        let is_wire = self.half(client).body().is_some_and(Body::is_wire);
+        if is_wire {
+            self.body_done(client, Outcome::Ok, State::Hunt, out);
+        } else if let Some(unfinished) = self.unfinished.take() {
+            out.push(unfinished.into_exchange(Outcome::Ok));
+        }
+    }
+}
+
+/// A response before the final one. 101 is final: the connection is no longer HTTP.
+pub(super) const fn is_interim(status: u16) -> bool {
+    matches!(status, 100 | 102..=199)
+}
+
+pub(super) fn is_tunnel(pending: &Pending) -> bool {
+    match pending.exchange.status {
+        Some(101) => true,
+        Some(200..=299) => pending.kind == Kind::Connect,
+        _ => false,
+    }
+}
