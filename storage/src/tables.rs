@@ -85,7 +85,7 @@ tables! {
         trace_id: UniqueText,
         /// Span id from traceparent or B3 headers.
         span_id: UniqueText,
-        /// How it ended: ok, no_response (closed before a response), reset (connection reset before the end), timeout (connection timed out), truncated (response ended early or its end was not captured), upgraded (another protocol follows), no_request (a response whose request was not captured), error (not valid HTTP).
+        /// How it ended: ok, no_response (closed before a response), reset (connection reset before the end), timeout (connection timed out), truncated (the response ended early, or a part of a head or an end was not captured: headers may be missing, and the path may be only its beginning, without a route then), upgraded (another protocol follows), no_request (a response whose request was not captured), error (not valid HTTP; of a request line that breaks the rules only the method is kept).
         outcome: Word,
     }
 

@@ -32,6 +32,17 @@ impl Framing {
     }
 }
 
+/// How another recipient may read a head that is at fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OtherReading {
+    /// The same: the head is not at fault.
+    Same,
+    /// With a body of that length on the wire.
+    Length(u64),
+    /// Nobody knows.
+    Unknown,
+}
+
 /// The word for a body of which only the size on the wire is known.
 pub(super) const CHUNKED_WIRE: &str = "chunked_wire";
 
@@ -50,6 +61,7 @@ pub(super) struct Body {
     pub(super) last_time: Nanos,
     /// Whether the sender may leave the body out although the head announces it: the next message may begin instead.
     pub(super) is_optional: bool,
+    pub(super) other_reading: OtherReading,
     /// The first decoded bytes, as many as are wanted.
     captured: Vec<u8>,
     capture_left: usize,
@@ -102,6 +114,7 @@ impl Body {
             wire_bytes: 0,
             last_time: head_time,
             is_optional: false,
+            other_reading: OtherReading::Same,
             captured: Vec::new(),
             capture_left: capture,
             next,
@@ -116,6 +129,15 @@ impl Body {
     /// Whether nothing of it was received.
     pub(super) const fn is_untouched(&self) -> bool {
         self.wire_bytes == 0
+    }
+
+    /// Whether everybody reads the next message at the same place, once it is whole.
+    pub(super) fn is_end_agreed(&self) -> bool {
+        match self.other_reading {
+            OtherReading::Same => true,
+            OtherReading::Length(length) => length == self.wire_bytes,
+            OtherReading::Unknown => false,
+        }
     }
 
     /// Whether only its size on the wire is known.

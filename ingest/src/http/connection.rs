@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::body::{Body, Framing, Progress};
-use super::detect::{Detection, detect_as, empty_lines};
+use super::detect::{Detection, Place, detect_as, detect_cut, empty_lines};
 use super::exchange::{Exchange, Outcome};
 use super::half::{Half, State};
-use super::queue::{Kind, LostResponses, Pending, Queue};
+use super::queue::{Kind, Pending, Queue};
 use super::shared::Shared;
 use super::{Config, Notes};
 use crate::packet::Nanos;
@@ -132,10 +132,11 @@ impl Connection {
         let mut rest = bytes;
         let mut is_fresh = true;
         self.half(side).ended_in_packet = false;
-        self.half(side).is_touched |= !bytes.is_empty();
         while !rest.is_empty() && !self.is_stopped {
             let used = match self.half(side).state {
-                State::Start | State::Hunt => self.head(side, rest, is_fresh, time, out),
+                State::First | State::Start | State::Hunt => {
+                    self.head(side, rest, is_fresh, time, out)
+                }
                 State::Body(_) => self.body(side, rest, is_fresh, time, out),
                 State::Ignore => return,
             };
@@ -159,7 +160,7 @@ impl Connection {
         };
         if body.is_optional
             && body.is_untouched()
-            && Some(detect_as(expected, rest, false)) == expected
+            && Some(detect_as(expected, rest, Place::Packet)) == expected
         {
             self.body_done(side, Outcome::Ok, State::Start, out);
             return 0;
@@ -181,8 +182,8 @@ impl Connection {
         if let Some(unfinished) = self.unfinished.take() {
             out.push(unfinished.into_exchange(Outcome::Ok));
         }
-        while let Some(pending) = self.queue.pop() {
-            out.push(pending.into_exchange(outcome));
+        while let Some(exchange) = self.queue.pop_unanswered(outcome) {
+            out.push(exchange);
         }
         for half in &mut self.halves {
             *half = Half::new();
@@ -198,10 +199,10 @@ impl Connection {
         let expected = self.expected(side);
         let half = self.half(side);
         let buffer = std::mem::take(&mut half.buffer);
-        let (started, is_within) = (half.started, half.is_within);
+        let (started, place) = (half.started, half.place);
         if !buffer.is_empty() {
-            match detect_as(expected, &buffer, is_within) {
-                told @ (Detection::Request | Detection::Response) => {
+            match detect_cut(expected, &buffer, place) {
+                told @ (Detection::Request | Detection::Malformed | Detection::Response) => {
                     self.cut_head(side, told, &buffer, started, time, out);
                 }
                 _ if self
@@ -229,8 +230,6 @@ impl Connection {
             let outcome = match end {
                 End::Reset => Outcome::Reset,
                 End::Timeout => Outcome::Timeout,
-                // The response may have been in what was lost.
-                _ if self.queue.lost_responses != LostResponses::No => Outcome::Truncated,
                 End::Fin | End::Unknown => Outcome::NoResponse,
             };
             self.stop(outcome, out);

@@ -5,6 +5,8 @@
 pub enum Detection {
     /// An HTTP request begins here.
     Request,
+    /// A request line begins here that breaks the rules, by a control character say, and can be nothing else.
+    Malformed,
     /// An HTTP response begins here.
     Response,
     /// Too little to tell.
@@ -13,8 +15,64 @@ pub enum Detection {
     No,
 }
 
+impl Detection {
+    /// What a message is, whether it keeps the rules or not.
+    fn kind(self) -> Self {
+        match self {
+            Self::Malformed => Self::Request,
+            told => told,
+        }
+    }
+}
+
+/// The registered methods, but for that of the preface of HTTP/2.
+const METHODS: [&str; 39] = [
+    "ACL",
+    "BASELINE-CONTROL",
+    "BIND",
+    "CHECKIN",
+    "CHECKOUT",
+    "CONNECT",
+    "COPY",
+    "DELETE",
+    "GET",
+    "HEAD",
+    "LABEL",
+    "LINK",
+    "LOCK",
+    "MERGE",
+    "MKACTIVITY",
+    "MKCALENDAR",
+    "MKCOL",
+    "MKREDIRECTREF",
+    "MKWORKSPACE",
+    "MOVE",
+    "OPTIONS",
+    "ORDERPATCH",
+    "PATCH",
+    "POST",
+    "PROPFIND",
+    "PROPPATCH",
+    "PUT",
+    "QUERY",
+    "REBIND",
+    "REPORT",
+    "SEARCH",
+    "TRACE",
+    "UNBIND",
+    "UNCHECKOUT",
+    "UNLINK",
+    "UNLOCK",
+    "UPDATE",
+    "UPDATEREDIRECTREF",
+    "VERSION-CONTROL",
+];
+
 /// Longest method that is taken for one. The longest registered one has 17 letters.
 const MAX_METHOD: usize = 32;
+
+/// Where the status in a status line ends.
+const STATUS_END: usize = 12;
 
 /// Longest start line.
 const MAX_LINE: usize = 64 * 1024;
@@ -22,43 +80,107 @@ const MAX_LINE: usize = 64 * 1024;
 /// Tells by its bytes whether an HTTP/1.x message begins at the start of `prefix` (after empty lines).
 ///
 /// A request line must end with a version ` HTTP/1.x`, or be a simple request of HTTP/0.9 (`GET /path`); a status line
-/// must be `HTTP/1.x NNN`. Other protocols of lines (SMTP, Redis, RTSP, SIP) are told apart at the end of their first
+/// must be `HTTP/1.x NNN`. One that begins with a usual method and names a version, but breaks the rules, is
+/// [`Detection::Malformed`]. Other protocols of lines (SMTP, Redis, RTSP, SIP) are told apart at the end of their first
 /// line at the latest.
 pub fn detect(prefix: &[u8]) -> Detection {
     let bytes = prefix.get(empty_lines(prefix)..).unwrap_or_default();
     match detect_status_line(bytes) {
-        Detection::No => detect_request_line(bytes),
+        Detection::No => detect_request_line(bytes, has_usual_method(bytes)),
         told => told,
     }
 }
 
-/// Like [`detect`] for the messages of one side: `expected` is what they are, where that is known. `is_within`: the bytes
-/// begin in the middle of unknown ones, so that more is asked for.
-pub(super) fn detect_as(expected: Option<Detection>, bytes: &[u8], is_within: bool) -> Detection {
-    if expected == Some(Detection::Response) {
-        let begin = bytes.get(empty_lines(bytes)..).unwrap_or_default();
-        if detect_status_line(begin) == Detection::No {
-            return Detection::No;
+/// Whether an HTTP/1.x message begins at the start of `prefix`, of which nothing more is known: its start line is cut.
+pub fn begins_message(prefix: &[u8]) -> bool {
+    detect_cut(None, prefix, Place::Packet) != Detection::No
+}
+
+/// Where bytes stand that may begin a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Where one must begin.
+    Start,
+    /// At the first bytes that were seen.
+    First,
+    /// At the start of a packet, behind unknown bytes: the beginning of the line may be among those.
+    Packet,
+    /// In the middle of unknown bytes: more is asked for.
+    Within,
+}
+
+/// Like [`detect`] for the messages of one side: `expected` is what they are, where that is known.
+pub(super) fn detect_as(expected: Option<Detection>, bytes: &[u8], place: Place) -> Detection {
+    let begin = bytes.get(empty_lines(bytes)..).unwrap_or_default();
+    match (expected, place) {
+        (Some(Detection::Response), _) if detect_status_line(begin) == Detection::No => {
+            Detection::No
+        }
+        // Whatever it is, the client's server will take it for a request.
+        (Some(Detection::Request), Place::Start) => detect_request_line(begin, true),
+        _ => {
+            let told = match place {
+                Place::Within => detect_within(bytes),
+                Place::Packet => detect_in_packet(begin),
+                Place::Start | Place::First => detect(bytes),
+            };
+            match (expected, told) {
+                (None, _) | (_, Detection::NeedMore | Detection::No) => told,
+                (Some(expected), _) if expected == told.kind() => told,
+                _ => Detection::No,
+            }
         }
     }
-    let told = if is_within {
-        detect_within(bytes)
-    } else {
-        detect(bytes)
-    };
-    match expected {
-        Some(expected) if told != expected && told != Detection::NeedMore => Detection::No,
-        _ => told,
+}
+
+/// Like [`detect_as`] for bytes of which no more is known; never [`Detection::NeedMore`]. Where the start line is cut, the
+/// method of a request must be whole, or the status of a response.
+pub(super) fn detect_cut(expected: Option<Detection>, prefix: &[u8], place: Place) -> Detection {
+    let told = detect_as(expected, prefix, place);
+    if told != Detection::NeedMore {
+        return told;
+    }
+    let bytes = prefix.get(empty_lines(prefix)..).unwrap_or_default();
+    let is_client = expected == Some(Detection::Request);
+    let is_response = detect_status_line(bytes) != Detection::No;
+    let has_method =
+        begins_target(bytes) || (is_client && place == Place::Start && bytes.contains(&b' '));
+    match place {
+        Place::Within => Detection::No,
+        _ if is_response && bytes.len() >= STATUS_END && !is_client => Detection::Response,
+        _ if !is_response && has_method => Detection::Request,
+        _ => Detection::No,
+    }
+}
+
+/// Whether a usual method stands there and what looks like its target.
+fn begins_target(bytes: &[u8]) -> bool {
+    const BEGINNINGS: [&str; 4] = ["/", "http://", "https://", "*"];
+    let target = bytes
+        .splitn(2, |byte| *byte == b' ')
+        .nth(1)
+        .unwrap_or_default();
+    let is_target = |beginning: &str| target.starts_with(beginning.as_bytes());
+    has_usual_method(bytes) && BEGINNINGS.iter().any(|beginning| is_target(beginning))
+}
+
+/// Like [`detect`], for the start of a packet behind unknown bytes: the method must be one that is known, not the rest of
+/// one.
+fn detect_in_packet(bytes: &[u8]) -> Detection {
+    match detect(bytes) {
+        Detection::Request if !has_usual_method(bytes) => Detection::No,
+        told => told,
     }
 }
 
 /// Like [`detect`], for a place in the middle of unknown bytes: a header field or the end of the head must follow the
 /// start line, and HTTP/0.9 is not considered.
 fn detect_within(bytes: &[u8]) -> Detection {
-    let told = detect(bytes);
-    if !matches!(told, Detection::Request | Detection::Response) {
-        return told;
-    }
+    let told = match detect(bytes) {
+        told @ (Detection::Request | Detection::Response) => told,
+        Detection::Malformed => return Detection::No,
+        told => return told,
+    };
     let bytes = bytes.get(empty_lines(bytes)..).unwrap_or_default();
     let Some(line_len) = line_end(bytes) else {
         return Detection::NeedMore;
@@ -76,14 +198,14 @@ fn detect_within(bytes: &[u8]) -> Detection {
     }
 }
 
-/// Whether a request line begins with one of the methods of RFC 9110 (or PATCH).
+/// Whether a request line begins with a registered method.
 pub(super) fn has_usual_method(bytes: &[u8]) -> bool {
-    const METHODS: [&str; 9] = [
-        "GET ", "HEAD ", "POST ", "PUT ", "DELETE ", "CONNECT ", "OPTIONS ", "TRACE ", "PATCH ",
-    ];
-    METHODS
-        .iter()
-        .any(|method| bytes.starts_with(method.as_bytes()))
+    let method_len = bytes.iter().position(|byte| *byte == b' ');
+    method_len.is_some_and(|len| {
+        METHODS
+            .iter()
+            .any(|method| method.as_bytes() == &bytes[..len])
+    })
 }
 
 /// Length of the empty lines at the start.
@@ -158,7 +280,8 @@ fn detect_status_line(bytes: &[u8]) -> Detection {
     }
 }
 
-fn detect_request_line(bytes: &[u8]) -> Detection {
+/// `may_be_malformed`: whether it can be nothing else where it breaks the rules.
+fn detect_request_line(bytes: &[u8], may_be_malformed: bool) -> Detection {
     let method_len = bytes
         .iter()
         .take(MAX_METHOD + 1)
@@ -175,18 +298,27 @@ fn detect_request_line(bytes: &[u8]) -> Detection {
     let line_len = line_end(bytes);
     let line = &bytes[..line_len.unwrap_or(bytes.len())];
     let target = trim_cr(line).get(method_len + 1..).unwrap_or_default();
-    if line.len() > MAX_LINE || target.iter().any(u8::is_ascii_control) {
+    let has_control = target.iter().any(u8::is_ascii_control);
+    if line.len() > MAX_LINE || (has_control && !may_be_malformed) {
         return Detection::No;
     }
     if line_len.is_none() {
         return Detection::NeedMore;
     }
     let is_request = split_version(target).is_some_and(|(target, _)| !target.is_empty());
-    if is_request || is_simple_request(trim_cr(line)) {
+    if !has_control && (is_request || is_simple_request(trim_cr(line))) {
         Detection::Request
+    } else if may_be_malformed && names_version(target) {
+        Detection::Malformed
     } else {
         Detection::No
     }
+}
+
+/// Whether `HTTP/1.x` stands anywhere in the rest of a request line.
+fn names_version(rest: &[u8]) -> bool {
+    rest.windows(8)
+        .any(|window| window.starts_with(b"HTTP/1.") && window[7].is_ascii_digit())
 }
 
 /// Splits ` HTTP/1.x` off the rest of a request line; the target is returned with the minor version.
@@ -200,88 +332,4 @@ pub(super) fn split_version(rest: &[u8]) -> Option<(&[u8], u8)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn requests_are_told_by_their_version_whatever_the_method() {
-        for line in [
-            "GET / HTTP/1.1\r\n",
-            "GET / HTTP/1.0\n",
-            "PROPFIND /a HTTP/1.1\r\n",
-            "x-y!z * HTTP/1.1\r\n",
-            "CONNECT example.org:443 HTTP/1.1\r\n",
-            "GET http://example.org/ HTTP/1.1\r\n",
-            "\r\n\r\nGET / HTTP/1.1\r\n",
-            "GET /a b HTTP/1.1\r\n",
-            "GET /old\r\n",
-            "GET /old\n",
-        ] {
-            assert_eq!(detect(line.as_bytes()), Detection::Request, "{line:?}");
-        }
-    }
-
-    #[test]
-    fn responses_are_told_by_their_status_line() {
-        for line in ["HTTP/1.1 200 OK\r\n", "HTTP/1.0 404\r\n", "HTTP/1.1 599 \n"] {
-            assert_eq!(detect(line.as_bytes()), Detection::Response, "{line:?}");
-        }
-    }
-
-    #[test]
-    fn other_protocols_are_not_http() {
-        for line in [
-            "EHLO example.org\r\n",
-            "220 mail ESMTP\r\n",
-            "GET key\r\n",
-            "SET key value\r\n",
-            "*1\r\n$4\r\nPING\r\n",
-            "OPTIONS rtsp://example.org/a RTSP/1.0\r\n",
-            "INVITE sip:bob@example.org SIP/2.0\r\n",
-            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-            "HTTP/2 200\r\n",
-            "HTTP/1.1 20\r\n",
-            "HTTP/1.1 2000\r\n",
-            "SSH-2.0-OpenSSH_9.6\r\n",
-            "\x16\x03\x01\x02",
-            "get /lower\r\n",
-            "GET  HTTP/1.1\r\n",
-            "GET /a\x00b HTTP/1.1\r\n",
-        ] {
-            assert_eq!(detect(line.as_bytes()), Detection::No, "{line:?}");
-        }
-    }
-
-    #[test]
-    fn every_prefix_of_a_start_line_needs_more() {
-        for (line, told) in [
-            ("DELETE /a?b=c HTTP/1.1\r\n", Detection::Request),
-            ("HTTP/1.1 204 ", Detection::Response),
-            ("GET /simple\r\n", Detection::Request),
-        ] {
-            for cut in 0..line.len() - 1 {
-                assert_eq!(
-                    detect(&line.as_bytes()[..cut]),
-                    Detection::NeedMore,
-                    "{line:?} cut at {cut}"
-                );
-            }
-            assert_eq!(detect(line.as_bytes()), told);
-        }
-    }
-
-    #[test]
-    fn within_unknown_bytes_a_header_must_follow() {
-        assert_eq!(
-            detect_within(b"GET / HTTP/1.1\r\nHost: a\r\n"),
-            Detection::Request
-        );
-        assert_eq!(detect_within(b"GET / HTTP/1.1\r\n\r\n"), Detection::Request);
-        assert_eq!(detect_within(b"GET / HTTP/1.1\r\nHo"), Detection::NeedMore);
-        assert_eq!(
-            detect_within(b"GET / HTTP/1.1\r\nGET / HTTP/1.1\r\n"),
-            Detection::No
-        );
-        assert_eq!(detect_within(b"GET /a\r\n\r\n"), Detection::No);
-    }
-}
+mod tests;

@@ -1,11 +1,14 @@
 //! One side of a connection: where in its messages it is.
 
 use super::body::Body;
+use super::detect::Place;
 use crate::packet::Nanos;
 
 /// Where in its messages a side is.
 #[derive(Debug)]
 pub(super) enum State {
+    /// Nothing was seen: a message begins here, unless the connection was joined in the middle.
+    First,
     /// A message begins here, or has begun: `buffer` holds its head so far.
     Start,
     /// The place of the next message is unknown; `buffer` holds what may be its head.
@@ -24,24 +27,21 @@ pub(super) struct Half {
     pub(super) buffer: Vec<u8>,
     /// When the first byte of the head passed.
     pub(super) started: Nanos,
-    /// Whether the head was found in the middle of unknown bytes.
-    pub(super) is_within: bool,
+    /// Where the head was found.
+    pub(super) place: Place,
     /// Whether a message ended in the packet that is being read.
     pub(super) ended_in_packet: bool,
-    /// Whether any byte was seen.
-    pub(super) is_touched: bool,
 }
 
 impl Half {
     /// A side of which nothing was seen: it may have been joined in the middle.
     pub(super) const fn new() -> Self {
         Self {
-            state: State::Hunt,
+            state: State::First,
             buffer: Vec::new(),
             started: 0,
-            is_within: false,
+            place: Place::Packet,
             ended_in_packet: false,
-            is_touched: false,
         }
     }
 

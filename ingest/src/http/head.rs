@@ -2,10 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::body::Framing;
-use super::detect::{
-    empty_lines, is_simple_request, is_token, line_end, line_ends, split_version, trim_cr,
-};
+use super::body::{Framing, OtherReading};
+use super::detect::{empty_lines, is_simple_request, is_token, line_end, line_ends, trim_cr};
+use super::request_line::{RequestLine, Version, parse_cut_line, parse_line};
 use super::trace::TraceContext;
 use crate::redact::{Redaction, host_of};
 use httparse::Header;
@@ -16,39 +15,10 @@ const MAX_FIELDS: usize = 512;
 /// Fields that are parsed without an allocation.
 const USUAL_FIELDS: usize = 64;
 
-/// Protocol version of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Version {
-    Http09,
-    Http10,
-    Http11,
-}
-
-impl Version {
-    /// A higher minor version is treated as the highest one known (RFC 9110, section 2.5).
-    const fn of_minor(minor: u8) -> Self {
-        if minor == 0 {
-            Self::Http10
-        } else {
-            Self::Http11
-        }
-    }
-
-    pub(super) const fn word(self) -> &'static str {
-        match self {
-            Self::Http09 => "0.9",
-            Self::Http10 => "1.0",
-            Self::Http11 => "1.1",
-        }
-    }
-}
-
 /// The head of a request.
 #[derive(Debug)]
 pub(super) struct RequestHead<'a> {
-    pub(super) version: Version,
-    pub(super) method: Cow<'a, str>,
-    pub(super) target: Target,
+    pub(super) line: RequestLine<'a>,
     pub(super) fields: Fields,
 }
 
@@ -58,15 +28,6 @@ pub(super) struct ResponseHead {
     pub(super) version: Version,
     pub(super) status: u16,
     pub(super) fields: Fields,
-}
-
-/// A request target (RFC 9112, section 3.2) in its parts, secrets redacted.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Target {
-    /// Host and port, of the absolute and the authority form.
-    pub(super) authority: Option<String>,
-    pub(super) path: Option<String>,
-    pub(super) query: Option<String>,
 }
 
 /// What a header section says.
@@ -120,36 +81,48 @@ pub(super) fn head_len(bytes: &[u8]) -> Option<usize> {
     None
 }
 
-/// Splits a head into its start line and its header section.
-fn split_start_line(head: &[u8]) -> Option<(&[u8], &[u8])> {
-    let head = head.get(empty_lines(head)..)?;
-    let line_len = line_end(head)?;
-    Some((trim_cr(&head[..line_len]), &head[line_len + 1..]))
+/// The start line and the header section of a head: the whole lines of one that was cut, or the beginning of its first.
+struct Parts<'a> {
+    line: &'a [u8],
+    is_line_cut: bool,
+    section: &'a [u8],
 }
 
-/// Parses the head of a request: a whole one, or the whole lines of one that was cut.
+impl<'a> Parts<'a> {
+    fn of(head: &'a [u8]) -> Self {
+        let head = head.get(empty_lines(head)..).unwrap_or_default();
+        match line_end(head) {
+            Some(line_len) => Self {
+                line: trim_cr(&head[..line_len]),
+                is_line_cut: false,
+                section: &head[line_len + 1..],
+            },
+            None => Self {
+                line: head,
+                is_line_cut: true,
+                section: &[],
+            },
+        }
+    }
+}
+
+/// Parses the head of a request, or what is known of one that was cut.
 pub(super) fn parse_request<'a>(head: &'a [u8], redaction: &Redaction) -> Option<RequestHead<'a>> {
-    let (line, section) = split_start_line(head)?;
-    let method_len = line.iter().take_while(|byte| is_token(**byte)).count();
-    let method = text(line.get(..method_len)?);
-    let rest = line.get(method_len + 1..)?;
-    let (target, version) = match split_version(rest) {
-        Some((target, minor)) => (target, Version::of_minor(minor)),
-        None if is_simple_request(line) => (rest, Version::Http09),
-        None => return None,
+    let parts = Parts::of(head);
+    let line = if parts.is_line_cut {
+        parse_cut_line(parts.line, redaction)?
+    } else {
+        parse_line(parts.line, redaction)?
     };
-    let target = parse_target(&method, &text(target), redaction);
     Some(RequestHead {
-        version,
-        target,
-        fields: parse_fields(section, redaction),
-        method,
+        line,
+        fields: parse_fields(parts.section, redaction),
     })
 }
 
-/// Parses the head of a response: a whole one, or the whole lines of one that was cut.
+/// Parses the head of a response, or what is known of one that was cut.
 pub(super) fn parse_response(head: &[u8], redaction: &Redaction) -> Option<ResponseHead> {
-    let (line, section) = split_start_line(head)?;
+    let Parts { line, section, .. } = Parts::of(head);
     let minor = line.get(7)?.wrapping_sub(b'0');
     let status = std::str::from_utf8(line.get(9..12)?).ok()?.parse().ok()?;
     Some(ResponseHead {
@@ -167,10 +140,23 @@ impl RequestHead<'_> {
             (Coding::Other, _) | (Coding::Absent, Length::Invalid) => (Framing::Unknown, true),
             (Coding::Chunked, length) => (
                 Framing::Chunked,
-                fields.is_ambiguous || length != Length::Absent || self.version != Version::Http11,
+                fields.is_ambiguous
+                    || length != Length::Absent
+                    || self.line.version != Some(Version::Http11),
             ),
             (Coding::Absent, Length::Of(length)) => (Framing::Length(length), fields.is_ambiguous),
             (Coding::Absent, Length::Absent) => (Framing::None, fields.is_ambiguous),
+        }
+    }
+
+    /// How a recipient may read a head at fault who does not read it as [`Self::framing`] does.
+    pub(super) fn other_reading(&self) -> OtherReading {
+        match (self.fields.coding, self.fields.length) {
+            (Coding::Chunked, Length::Of(length)) => OtherReading::Length(length),
+            (Coding::Chunked, Length::Absent) | (Coding::Absent, Length::Of(_)) => {
+                OtherReading::Length(0)
+            }
+            _ => OtherReading::Unknown,
         }
     }
 }
@@ -352,42 +338,8 @@ fn mend(section: &[u8]) -> (Vec<u8>, bool) {
     (mended, is_ambiguous)
 }
 
-fn parse_target(method: &str, target: &str, redaction: &Redaction) -> Target {
-    if method == "CONNECT" {
-        return Target {
-            authority: host_of(target),
-            ..Target::default()
-        };
-    }
-    let (authority, rest) = match target.split_once("://") {
-        Some((scheme, rest))
-            if !scheme.is_empty()
-                && scheme
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b)) =>
-        {
-            let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-            let (authority, rest) = rest.split_at(authority_end);
-            (host_of(authority), rest)
-        }
-        _ => (None, target),
-    };
-    // A fragment is not sent; where a client does, it may hold anything.
-    let rest = rest.split('#').next().unwrap_or_default();
-    let (path, query) = match rest.split_once('?') {
-        Some((path, query)) => (path, Some(redaction.query(query))),
-        None => (rest, None),
-    };
-    let path = if path.is_empty() { "/" } else { path };
-    Target {
-        authority,
-        path: Some(redaction.path(path).into_owned()),
-        query,
-    }
-}
-
 /// Bytes as text: UTF-8, or else each byte as a character (ISO-8859-1, what older software sends).
-fn text(bytes: &[u8]) -> Cow<'_, str> {
+pub(super) fn text(bytes: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Cow::Borrowed(text),
         Err(_) => Cow::Owned(bytes.iter().map(|byte| char::from(*byte)).collect()),

@@ -1,7 +1,9 @@
 //! Where messages begin: heads are put together from chunks, and looked for where the place of the next one is unknown.
 
 use super::connection::Connection;
-use super::detect::{Detection, detect_as, empty_lines, has_usual_method, line_end, line_ends};
+use super::detect::{
+    Detection, Place, detect_as, empty_lines, has_usual_method, line_end, line_ends,
+};
 use super::exchange::Exchange;
 use super::half::State;
 use super::head::head_len;
@@ -25,7 +27,7 @@ impl Connection {
         let expected = self.expected(side);
         let max_head = self.config.max_head;
         let half = self.half(side);
-        let is_hunting = matches!(half.state, State::Hunt);
+        let is_hunting = matches!(half.state, State::First | State::Hunt);
         let mut buffer = std::mem::take(&mut half.buffer);
         if buffer.is_empty() {
             let empty = empty_lines(rest);
@@ -33,7 +35,12 @@ impl Connection {
                 return empty;
             }
             half.started = time;
-            half.is_within = is_hunting && !is_fresh;
+            half.place = match half.state {
+                State::First => Place::First,
+                State::Hunt if is_fresh => Place::Packet,
+                State::Hunt => Place::Within,
+                _ => Place::Start,
+            };
         } else if is_hunting && is_fresh && begins_anew(expected, &buffer, rest) {
             return 0;
         }
@@ -54,21 +61,23 @@ impl Connection {
         } else {
             added
         };
-        let (started, is_within) = (half.started, half.is_within);
-        let told = detect_as(expected, joined, is_within);
+        let (started, place) = (half.started, half.place);
+        let told = detect_as(expected, joined, place);
         let is_full = joined.len() >= max_head;
         match told {
-            Detection::Request | Detection::Response => match head_len(joined) {
-                Some(len) => {
-                    self.message(side, told, &joined[..len], started, time, out);
-                    len.saturating_sub(old_len)
+            Detection::Request | Detection::Malformed | Detection::Response => {
+                match head_len(joined) {
+                    Some(len) => {
+                        self.message(side, told, &joined[..len], started, time, out);
+                        len.saturating_sub(old_len)
+                    }
+                    None if is_full => {
+                        self.cut_head(side, told, joined, started, time, out);
+                        added.len()
+                    }
+                    None => self.keep(side, buffer, added),
                 }
-                None if is_full => {
-                    self.cut_head(side, told, joined, started, time, out);
-                    added.len()
-                }
-                None => self.keep(side, buffer, added),
-            },
+            }
             Detection::NeedMore if !is_full => self.keep(side, buffer, added),
             Detection::NeedMore | Detection::No if is_hunting => {
                 self.hunt(side, joined, old_len, added.len(), time)
@@ -112,14 +121,18 @@ impl Connection {
         let expected = self.expected(side);
         let found = line_ends(joined)
             .map(|at| at + 1)
-            .find(|&line| detect_as(expected, &joined[line..], true) != Detection::No);
+            .find(|&line| detect_as(expected, &joined[line..], Place::Within) != Detection::No);
         let at = found.unwrap_or(joined.len());
         self.notes.skipped_bytes += at as u64;
+        self.half(side).state = State::Hunt;
+        if at > 0 && self.client == Some(side) {
+            self.queue.note_unseen(self.queue.skipped_after);
+        }
         let half = self.half(side);
         if at < old_len {
             half.buffer = joined[at..old_len].to_vec();
             half.started = time;
-            half.is_within = true;
+            half.place = Place::Within;
             return 0;
         }
         (at - old_len).min(added)
@@ -131,8 +144,8 @@ impl Connection {
 fn begins_anew(expected: Option<Detection>, before: &[u8], packet: &[u8]) -> bool {
     let is_message = |bytes: &[u8]| {
         matches!(
-            detect_as(expected, bytes, false),
-            Detection::Request | Detection::Response
+            detect_as(expected, bytes, Place::Packet),
+            Detection::Request | Detection::Malformed | Detection::Response
         )
     };
     if !is_message(packet) {

@@ -4,27 +4,29 @@ use std::sync::Arc;
 
 use super::body::Progress;
 use super::connection::Connection;
-use super::detect::{Detection, detect_as};
+use super::detect::{Detection, detect_cut};
 use super::exchange::{Exchange, Outcome};
 use super::half::State;
 use super::head::{parse_request, parse_response};
-use super::responses::{is_interim, is_tunnel};
+use super::queue::Unseen;
 use crate::packet::Nanos;
 use crate::tcp::Side;
 
 impl Connection {
     pub(super) fn skip(&mut self, side: Side, bytes: u64, time: Nanos, out: &mut Vec<Exchange>) {
         let mut left = bytes;
-        self.half(side).is_touched |= bytes > 0;
         while left > 0 && !self.is_stopped {
             match &mut self.half(side).state {
                 State::Ignore => return,
-                State::Start | State::Hunt => return self.lose(side, time, out),
+                State::First | State::Start | State::Hunt => return self.lose(side, time, out),
                 State::Body(body) => {
                     let (used, progress) = body.skip(left, time);
+                    let is_end_unknown = body.is_wire();
                     left = left.saturating_sub(used);
                     if progress == Progress::Done {
                         self.body_done(side, Outcome::Ok, State::Start, out);
+                    } else if is_end_unknown {
+                        self.lose_messages(side, time, false);
                     }
                 }
             }
@@ -36,19 +38,24 @@ impl Connection {
         let expected = self.expected(side);
         let half = self.half(side);
         let buffer = std::mem::take(&mut half.buffer);
-        let was_between = matches!(half.state, State::Start) && buffer.is_empty();
-        let (started, is_within) = (half.started, half.is_within);
+        let is_start = matches!(half.state, State::Start);
+        let (started, place) = (half.started, half.place);
         half.state = State::Hunt;
-        match detect_as(expected, &buffer, is_within) {
-            told @ (Detection::Request | Detection::Response) => {
+        match detect_cut(expected, &buffer, place) {
+            told @ (Detection::Request | Detection::Malformed | Detection::Response) => {
                 return self.cut_head(side, told, &buffer, started, time, out);
             }
             _ if !buffer.is_empty() => self.notes.cut_heads += 1,
             _ => {}
         }
+        self.lose_messages(side, time, is_start);
+    }
+
+    /// Notes that messages of a side may have been lost up to `time`; `is_whole`: at least one from its first byte on.
+    fn lose_messages(&mut self, side: Side, time: Nanos, is_whole: bool) {
         match self.client {
-            Some(client) if client == side => self.queue.lost_requests = true,
-            Some(_) => self.queue.lose_responses(was_between),
+            Some(client) if client == side => self.queue.note_unseen(Unseen::Lost),
+            Some(_) => self.queue.lose_responses(time, is_whole),
             None => {}
         }
     }
@@ -60,7 +67,7 @@ impl Connection {
         self.half(side).state = State::Ignore;
         if self.client == Some(side) {
             // The requests before it may still be answered, and so may this be, with an error.
-            self.queue.lost_requests = true;
+            self.queue.note_unseen(Unseen::Smuggled);
             return;
         }
         if let Some(front) = self.queue.pop() {
@@ -69,7 +76,7 @@ impl Connection {
         self.stop(Outcome::NoResponse, out);
     }
 
-    /// A head whose rest is unknown: its start line is whole.
+    /// A head whose rest is unknown. Of a request the method is whole, of a response the status.
     pub(super) fn cut_head(
         &mut self,
         side: Side,
@@ -83,24 +90,15 @@ impl Connection {
         self.notes.cut_heads += 1;
         let config = Arc::clone(&self.config);
         self.half(side).state = State::Hunt;
-        if told == Detection::Request {
-            if let Some(head) = parse_request(head, &config.redaction) {
-                let mut pending = self.pending_request(head, started);
-                pending.exchange.outcome = Outcome::Truncated;
-                self.push(pending, out);
+        if told == Detection::Response {
+            if let Some(head) = parse_response(head, &config.redaction) {
+                self.cut_response(head, started, time, out);
             }
-            self.queue.lost_requests = true;
-            return;
+        } else if let Some(head) = parse_request(head, &config.redaction) {
+            self.cut_request(side, head, started, out);
         }
-        if let Some(head) = parse_response(head, &config.redaction)
-            && !is_interim(head.status)
-        {
-            let pending = self.answered(head, started, out);
-            if is_tunnel(&pending) {
-                return self.upgrade(pending, time, out);
-            }
-            out.push(pending.into_exchange(Outcome::Truncated));
+        if !self.is_stopped {
+            self.lose_messages(side, time, false);
         }
-        self.queue.lose_responses(false);
     }
 }

@@ -8,6 +8,7 @@ use super::detect::Detection;
 use super::exchange::{Exchange, Outcome};
 use super::half::State;
 use super::head::{parse_request, parse_response};
+use super::queue::Unseen;
 use crate::packet::Nanos;
 use crate::tcp::Side;
 
@@ -26,12 +27,12 @@ impl Connection {
         let config = Arc::clone(&self.config);
         // It is told by the same rules as it is parsed; should they ever differ, it is no HTTP.
         self.half(side).state = State::Ignore;
-        if told == Detection::Request {
-            if let Some(head) = parse_request(head, &config.redaction) {
-                self.request(side, head, started, time, out);
+        if told == Detection::Response {
+            if let Some(head) = parse_response(head, &config.redaction) {
+                self.response(side, head, started, time, out);
             }
-        } else if let Some(head) = parse_response(head, &config.redaction) {
-            self.response(side, head, started, time, out);
+        } else if let Some(head) = parse_request(head, &config.redaction) {
+            self.request(side, head, started, time, out);
         }
         self.half(side).ended_in_packet = true;
     }
@@ -40,14 +41,14 @@ impl Connection {
         if self.client.is_some() {
             return;
         }
-        let client = if told == Detection::Request {
-            side
-        } else {
+        let client = if told == Detection::Response {
             side.other()
+        } else {
+            side
         };
         self.client = Some(client);
         let other = self.half(side.other());
-        if !other.is_touched {
+        if matches!(other.state, State::First) && other.buffer.is_empty() {
             // Its first byte will be that of a message.
             other.state = State::Start;
         }
@@ -75,6 +76,7 @@ impl Connection {
                 return;
             };
             pending.is_request_done = true;
+            let is_end_agreed = body.is_end_agreed();
             pending.exchange.req_body_bytes = Some(body.bytes());
             pending.exchange.req_body = captured;
             if body.is_wire() {
@@ -85,6 +87,9 @@ impl Connection {
             }
             if let Some(unfinished) = self.unfinished.take() {
                 out.push(unfinished.into_exchange(Outcome::Ok));
+            }
+            if !is_end_agreed {
+                self.queue.note_unseen(Unseen::Lost);
             }
         } else if let Some(mut pending) = self.responding.take() {
             pending.exchange.resp_body_bytes = Some(body.bytes());

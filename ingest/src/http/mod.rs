@@ -19,6 +19,7 @@ mod locate;
 mod loss;
 mod matching;
 mod queue;
+mod request_line;
 mod requests;
 mod responses;
 mod shared;
@@ -28,7 +29,7 @@ mod trace;
 mod tests;
 
 pub use connection::Connection;
-pub use detect::{Detection, detect};
+pub use detect::{Detection, begins_message, detect};
 pub use exchange::{Endpoints, Exchange, Outcome};
 
 use crate::redact::Redaction;
@@ -72,6 +73,8 @@ pub struct Notes {
     pub cut_heads: u64,
     /// Heads that recipients may read differently; their rows have the outcome `error`.
     pub ambiguous_heads: u64,
+    /// Requests whose first line breaks the rules; their rows have the outcome `error`.
+    pub malformed_lines: u64,
     /// Header fields beyond the most that a row keeps.
     pub dropped_fields: u64,
     /// Requests that were given up since too many waited for a response.
@@ -88,6 +91,7 @@ impl Notes {
             not_http_bytes,
             cut_heads,
             ambiguous_heads,
+            malformed_lines,
             dropped_fields,
             evicted,
             skipped_bytes,
@@ -95,6 +99,7 @@ impl Notes {
         ledger.count("http", "not_http", not_http, not_http_bytes);
         ledger.count("http", "head_cut", cut_heads, 0);
         ledger.count("http", "head_ambiguous", ambiguous_heads, 0);
+        ledger.count("http", "line_malformed", malformed_lines, 0);
         ledger.count("http", "fields_dropped", dropped_fields, 0);
         ledger.count("http", "request_evicted", evicted, 0);
         ledger.count("http", "resync_skipped", 0, skipped_bytes);

@@ -1,12 +1,26 @@
 //! Which request a response answers.
 //!
 //! Responses come in the order of their requests, so the oldest request is answered first, as long as every message was
-//! seen. After a loss it is asked which requests were sent before the response began:
+//! seen. After a loss it is asked which requests the response can answer:
 //!
-//! - one, and no other request can have been lost between: that one;
+//! ```text
+//!   oldest                                     newest
+//!   request   request   request   request   request
+//!   `------ may be lost ------'   `- sent after the response began
+//!        `- may lack others before it
+//! ```
+//!
+//! It was sent before the response began, and the responses to all before it may be lost: those to requests that waited
+//! when bytes of the server were lost. If that leaves
+//!
+//! - one, and no request that was not seen can be meant instead: that one;
 //! - several, on a connection that has shown to ask one after the other: the newest, and the responses to the older
 //!   ones were lost;
 //! - else it cannot be known: the requests are told as truncated, the response as one without request.
+//!
+//! A request that was lost before another one can be meant only if both waited at a time: where the client has shown to
+//! send requests before the response to the one before, or where the server may have seen requests in what the client
+//! did not mean so.
 
 use std::collections::VecDeque;
 
@@ -22,8 +36,10 @@ pub(super) struct Pending {
     /// Whether the request's end was seen, or will not be.
     pub(super) is_request_done: bool,
     pub(super) expects_continue: bool,
-    /// Whether requests may have been lost just before this one.
-    pub(super) is_after_loss: bool,
+    /// Whether its path is cut: the row must tell, whatever becomes of the request.
+    pub(super) is_path_cut: bool,
+    /// What may have been sent just before it.
+    pub(super) unseen_before: Unseen,
     /// Estimate of its memory in bytes.
     pub(super) bytes: usize,
 }
@@ -36,15 +52,30 @@ pub(super) enum Kind {
     /// HTTP/0.9.
     Simple,
     Other,
-    /// It was not seen.
+    /// It was not seen, or what it asks for is not clear.
     Unknown,
 }
 
+/// Requests that may have been sent and are not in the queue.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Unseen {
+    #[default]
+    Nothing,
+    /// Some may be lost. Whoever asks one after the other had their responses before asking again.
+    Lost,
+    /// Bytes that the server may take for requests, though the client did not mean them so: their responses may come
+    /// at any time.
+    Smuggled,
+}
+
 impl Pending {
-    /// The exchange with its outcome. A flaw that is already told (a head that was cut, a missing request) stays.
+    /// The exchange with its outcome. A flaw that is already told (a path that was cut, a head that is none, a missing
+    /// request) stays.
     pub(super) fn into_exchange(self, outcome: Outcome) -> Exchange {
         let mut exchange = self.exchange;
-        if outcome != Outcome::Ok && exchange.outcome != Outcome::NoRequest {
+        let is_told =
+            self.is_path_cut || matches!(exchange.outcome, Outcome::Error | Outcome::NoRequest);
+        if outcome != Outcome::Ok && !is_told {
             exchange.outcome = outcome;
         }
         exchange
@@ -55,22 +86,22 @@ impl Pending {
     }
 }
 
-/// Which responses may have been lost since the last one that was matched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum LostResponses {
-    No,
-    Maybe,
-    AtLeastOne,
-}
-
 /// The requests of a connection that wait for their response, in order.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Queue {
     requests: VecDeque<Pending>,
     bytes: usize,
-    /// Whether requests may have been lost after the last one.
-    pub(super) lost_requests: bool,
-    pub(super) lost_responses: LostResponses,
+    /// What may have been sent after the last one.
+    unseen_after: Unseen,
+    /// What bytes may be for the server that stand after the last request and are no message.
+    pub(super) skipped_after: Unseen,
+    /// Of the oldest, so many may have lost their response.
+    maybe_lost: usize,
+    /// Whether the oldest of these certainly has, unless it is the only one.
+    is_first_lost: bool,
+    /// When the newest bytes passed that were lost, or that answered nothing in the queue: requests from before, that
+    /// come into the queue only now, may have lost their response too.
+    lost_until: Nanos,
     /// Whether the client has sent a request before the response to the one before.
     pub(super) is_pipelined: bool,
     /// Whether the client has sent a request after the response to the one before.
@@ -78,14 +109,10 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    pub(super) const fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
-            requests: VecDeque::new(),
-            bytes: 0,
-            lost_requests: false,
-            lost_responses: LostResponses::No,
-            is_pipelined: false,
-            is_sequential: false,
+            lost_until: Nanos::MIN,
+            ..Self::default()
         }
     }
 
@@ -103,11 +130,8 @@ impl Queue {
 
     /// Whether the next response answers the front of the queue for certain.
     pub(super) fn is_in_sync(&self) -> bool {
-        self.lost_responses == LostResponses::No
-            && self
-                .requests
-                .front()
-                .is_none_or(|front| !front.is_after_loss)
+        let unseen = self.requests.front().map(|front| front.unseen_before);
+        self.maybe_lost == 0 && unseen.unwrap_or_default() == Unseen::Nothing
     }
 
     pub(super) fn front(&self) -> Option<&Pending> {
@@ -120,35 +144,62 @@ impl Queue {
     }
 
     pub(super) fn push(&mut self, mut pending: Pending) {
-        pending.is_after_loss = std::mem::take(&mut self.lost_requests);
+        pending.unseen_before = std::mem::take(&mut self.unseen_after);
+        let may_have_lost = pending.started() < self.lost_until;
         self.bytes += pending.bytes;
         self.requests.push_back(pending);
+        if may_have_lost {
+            self.maybe_lost = self.requests.len();
+        }
     }
 
     /// Gives up the oldest request; its response, should it come, is then one of unknown order.
     pub(super) fn evict(&mut self) -> Option<Pending> {
         let evicted = self.pop();
-        match self.requests.front_mut() {
-            Some(front) => front.is_after_loss = true,
-            None => self.lost_requests = true,
-        }
+        self.note_unseen_first(Unseen::Lost);
         evicted
     }
 
+    /// Takes out the oldest request.
     pub(super) fn pop(&mut self) -> Option<Pending> {
         let pending = self.requests.pop_front()?;
         self.bytes = self.bytes.saturating_sub(pending.bytes);
+        self.maybe_lost = self.maybe_lost.saturating_sub(1);
+        self.is_first_lost = false;
         Some(pending)
     }
 
-    /// Notes that responses may have been lost; `is_whole`: at least one from its first byte on.
-    pub(super) fn lose_responses(&mut self, is_whole: bool) {
-        let lost = if is_whole && !self.is_empty() {
-            LostResponses::AtLeastOne
-        } else {
-            LostResponses::Maybe
+    /// Takes out the oldest request, of a server that will not answer any more: with `outcome`, except that its response
+    /// may have been in what was lost.
+    pub(super) fn pop_unanswered(&mut self, outcome: Outcome) -> Option<Exchange> {
+        let may_have_lost = self.maybe_lost > 0;
+        let pending = self.pop()?;
+        Some(pending.into_exchange(match outcome {
+            Outcome::NoResponse if may_have_lost => Outcome::Truncated,
+            _ => outcome,
+        }))
+    }
+
+    /// Notes that requests may have been sent after the last one that are not in the queue.
+    pub(super) fn note_unseen(&mut self, unseen: Unseen) {
+        self.unseen_after = self.unseen_after.max(unseen);
+    }
+
+    /// Notes that requests may be unanswered that were sent before all in the queue.
+    fn note_unseen_first(&mut self, unseen: Unseen) {
+        let first = match self.requests.front_mut() {
+            Some(front) => &mut front.unseen_before,
+            None => &mut self.unseen_after,
         };
-        self.lost_responses = self.lost_responses.max(lost);
+        *first = unseen.max(*first);
+    }
+
+    /// Notes that responses may have been lost up to `time`; `is_whole`: at least one from its first byte on.
+    pub(super) fn lose_responses(&mut self, time: Nanos, is_whole: bool) {
+        // What was lost may be an interim response, where one was asked for.
+        self.is_first_lost |= is_whole && self.front().is_some_and(|front| !front.expects_continue);
+        self.maybe_lost = self.len();
+        self.lost_until = self.lost_until.max(time);
     }
 
     /// The request that a response answers whose first byte passed at `started`. Requests whose response was lost go to
@@ -158,47 +209,49 @@ impl Queue {
         started: Nanos,
         mut lost: impl FnMut(Pending),
     ) -> Option<Pending> {
-        if self.is_in_sync() {
+        if !self.is_empty() && self.is_in_sync() {
             let next = self.requests.get(1);
             self.is_pipelined |= next.is_some_and(|next| next.started() < started);
             return self.pop();
         }
-        let sent_before = |pending: &&Pending| pending.started() <= started;
-        let candidates = self.requests.iter().take_while(sent_before).count();
-        let certainly_lost =
-            usize::from(self.lost_responses == LostResponses::AtLeastOne && candidates > 1);
-        let may_lack_requests = self
-            .requests
-            .iter()
-            .take(candidates)
-            .any(|pending| pending.is_after_loss);
-        if candidates == 0 {
+        let was_sent = |pending: &&Pending| pending.started() <= started;
+        let sent = self.requests.iter().take_while(was_sent).count();
+        if sent == 0 {
+            self.lost_until = self.lost_until.max(started);
             return None;
         }
-        let is_one_left = candidates - certainly_lost == 1;
-        let is_certain = if self.lost_requests && self.lost_responses != LostResponses::No {
-            // It may answer one that was lost after them.
-            false
-        } else if self.is_pipelined {
-            is_one_left && !may_lack_requests
-        } else {
-            is_one_left || self.is_sequential
+        // What is behind this one cannot be meant.
+        let newest = self.maybe_lost.min(sent - 1);
+        let oldest = usize::from(self.is_first_lost).min(newest);
+        let is_one = oldest == newest;
+        let unseen = self
+            .requests
+            .iter()
+            .take(newest + 1)
+            .map(|pending| pending.unseen_before)
+            .max()
+            .unwrap_or_default();
+        let may_be_newer = self.maybe_lost >= self.len() && self.unseen_after != Unseen::Nothing;
+        let is_certain = match unseen {
+            _ if may_be_newer => false,
+            Unseen::Smuggled => false,
+            Unseen::Lost if self.is_pipelined => false,
+            Unseen::Nothing if self.is_pipelined => is_one,
+            Unseen::Nothing | Unseen::Lost => is_one || self.is_sequential,
         };
-        let answered_before = if is_certain {
-            candidates - 1
-        } else {
-            candidates
-        };
-        for _ in 0..answered_before {
+        let given_up = if is_certain { newest } else { sent };
+        for _ in 0..given_up {
             if let Some(pending) = self.pop() {
                 lost(pending);
             }
         }
-        if !is_certain {
-            self.lost_responses = LostResponses::Maybe;
-            return None;
+        self.maybe_lost = 0;
+        self.is_first_lost = false;
+        if is_certain {
+            return self.pop();
         }
-        self.lost_responses = LostResponses::No;
-        self.pop()
+        // Some of those given up may be answered yet.
+        self.note_unseen_first(unseen.max(Unseen::Lost));
+        None
     }
 }

@@ -1,18 +1,20 @@
 //! Heads of requests become exchanges that wait for their response.
 
-use super::body::{Body, Framing};
+use super::body::{Body, Framing, OtherReading};
 use super::connection::Connection;
 use super::detect::Detection;
 use super::exchange::{Exchange, Outcome};
 use super::half::State;
-use super::head::{RequestHead, Version};
-use super::queue::{Kind, Pending};
+use super::head::RequestHead;
+use super::queue::{Kind, Pending, Unseen};
+use super::request_line::{LineFlaw, RequestLine, Version};
 use super::shared::{fields_bytes, share};
 use crate::packet::Nanos;
 use crate::route::route;
 use crate::tcp::Side;
 
 impl Connection {
+    /// A whole head of a request.
     pub(super) fn request(
         &mut self,
         side: Side,
@@ -21,10 +23,15 @@ impl Connection {
         time: Nanos,
         out: &mut Vec<Exchange>,
     ) {
-        self.next_request_ends_response(side, started, out);
+        self.note_asking(side, started, out);
         let (framing, is_faulty) = head.framing();
-        let version = head.version;
+        let other_reading = if is_faulty {
+            head.other_reading()
+        } else {
+            OtherReading::Same
+        };
         let mut pending = self.pending_request(head, started);
+        let is_malformed = pending.exchange.outcome == Outcome::Error;
         if is_faulty {
             pending.exchange.outcome = Outcome::Error;
             self.notes.ambiguous_heads += 1;
@@ -32,8 +39,54 @@ impl Connection {
         pending.exchange.req_body_framing = framing.word();
         pending.exchange.req_body_bytes = (framing != Framing::Unknown).then_some(0);
         let capture = self.config.max_body_capture;
-        let body = Body::new(framing, Detection::Request, capture, time);
+        let mut body = Body::new(framing, Detection::Request, capture, time);
         pending.is_request_done = body.is_none();
+        let kind = pending.kind;
+        self.push(pending, out);
+        if let Some(body) = &mut body {
+            body.other_reading = other_reading;
+        }
+        // Who refuses the line may take the body for requests, and so may others what follows.
+        let is_smuggling = is_malformed && (body.is_some() || is_faulty);
+        self.queue.skipped_after = if is_malformed {
+            Unseen::Smuggled
+        } else {
+            Unseen::Nothing
+        };
+        self.queue.note_unseen(match (is_smuggling, &body) {
+            (true, _) => Unseen::Smuggled,
+            (false, None) if is_faulty => Unseen::Lost,
+            (false, _) => Unseen::Nothing,
+        });
+        self.half(side).state = match body {
+            Some(body) => State::Body(body),
+            None if is_malformed => State::Hunt,
+            None if framing == Framing::Unknown || kind == Kind::Simple => State::Ignore,
+            // What follows is not HTTP if the server agrees.
+            None if kind == Kind::Connect => State::Hunt,
+            None => State::Start,
+        };
+    }
+
+    /// The head of a request that was cut.
+    pub(super) fn cut_request(
+        &mut self,
+        side: Side,
+        head: RequestHead<'_>,
+        started: Nanos,
+        out: &mut Vec<Exchange>,
+    ) {
+        self.note_asking(side, started, out);
+        let mut pending = self.pending_request(head, started);
+        if pending.exchange.outcome == Outcome::Ok {
+            pending.exchange.outcome = Outcome::Truncated;
+        }
+        self.push(pending, out);
+    }
+
+    /// Notes what it tells of the client and of the response before that it asks now.
+    fn note_asking(&mut self, side: Side, started: Nanos, out: &mut Vec<Exchange>) {
+        self.next_request_ends_response(side, started, out);
         if self.half(side).ended_in_packet && !self.queue.is_empty() {
             self.queue.is_pipelined = true;
         }
@@ -41,18 +94,6 @@ impl Connection {
         if is_idle && self.last_response_end.is_some_and(|end| end <= started) {
             self.queue.is_sequential = true;
         }
-        let kind = pending.kind;
-        self.push(pending, out);
-        self.half(side).state = match body {
-            Some(body) => State::Body(body),
-            None if framing == Framing::Unknown || version == Version::Http09 => {
-                self.queue.lost_requests = framing == Framing::Unknown;
-                State::Ignore
-            }
-            // What follows is not HTTP if the server agrees.
-            None if kind == Kind::Connect => State::Hunt,
-            None => State::Start,
-        };
     }
 
     /// A response whose end was not captured is over when the client, that asks one after the other, asks again.
@@ -73,29 +114,39 @@ impl Connection {
     }
 
     pub(super) fn pending_request(&mut self, head: RequestHead<'_>, started: Nanos) -> Pending {
-        let RequestHead {
-            version,
+        let RequestHead { line, mut fields } = head;
+        let RequestLine {
             method,
             target,
-            mut fields,
-        } = head;
+            version,
+            flaw,
+        } = line;
+        let is_malformed = flaw == Some(LineFlaw::Malformed);
+        self.notes.malformed_lines += u64::from(is_malformed);
         self.notes.dropped_fields += fields.dropped;
         let kind = match &*method {
+            // The server may have refused it before it read the method.
+            "HEAD" if is_malformed => Kind::Unknown,
             "HEAD" => Kind::Head,
             "CONNECT" => Kind::Connect,
-            _ if version == Version::Http09 => Kind::Simple,
+            _ if version == Some(Version::Http09) => Kind::Simple,
             _ => Kind::Other,
         };
         let host = target.authority.or_else(|| fields.host.take());
-        let route = target.path.as_deref().map(route);
+        let whole_path = target.path.as_deref().filter(|_| !target.is_path_cut);
+        let route = whole_path.map(route);
         let bytes = size_of::<Pending>()
             + target.path.as_ref().map_or(0, String::capacity)
             + target.query.as_ref().map_or(0, String::capacity)
             + fields_bytes(&fields);
         let shared = &mut self.shared;
-        let mut exchange = Exchange::unknown(Outcome::Ok);
+        let mut exchange = Exchange::unknown(if is_malformed {
+            Outcome::Error
+        } else {
+            Outcome::Ok
+        });
         exchange.request_time = Some(started);
-        exchange.version = Some(version.word());
+        exchange.version = version.map(Version::word);
         exchange.method = Some(share(&mut shared.method, &method));
         exchange.host = host.map(|host| share(&mut shared.host, &host));
         exchange.route = route.map(|route| share(&mut shared.route, &route));
@@ -113,7 +164,8 @@ impl Connection {
             kind,
             is_request_done: true,
             expects_continue: fields.expects_continue,
-            is_after_loss: false,
+            is_path_cut: target.is_path_cut,
+            unseen_before: Unseen::Nothing,
             bytes,
         }
     }

@@ -6,7 +6,7 @@ use super::detect::Detection;
 use super::exchange::{Exchange, Outcome};
 use super::half::State;
 use super::head::ResponseHead;
-use super::queue::{Kind, Pending};
+use super::queue::{Kind, Pending, Unseen};
 use super::shared::{fields_bytes, share};
 use crate::packet::Nanos;
 use crate::tcp::Side;
@@ -61,13 +61,38 @@ impl Connection {
         }
     }
 
-    /// The exchange that a response belongs to, with what its head says.
-    pub(super) fn answered(
+    /// The head of a response that was cut.
+    pub(super) fn cut_response(
         &mut self,
         head: ResponseHead,
         started: Nanos,
+        time: Nanos,
         out: &mut Vec<Exchange>,
-    ) -> Pending {
+    ) {
+        if is_interim(head.status) {
+            return;
+        }
+        let framing_to_other = head.framing(false);
+        let framing_to_head = head.framing(true);
+        let mut pending = self.answered(head, started, out);
+        if is_tunnel(&pending) {
+            return self.upgrade(pending, time, out);
+        }
+        let (framing, _) = if pending.kind == Kind::Head {
+            framing_to_head
+        } else {
+            framing_to_other
+        };
+        // Of the other ways to delimit a body, the fields that were not seen may overrule those that were.
+        if framing == Framing::None {
+            pending.exchange.resp_body_framing = framing.word();
+            pending.exchange.resp_body_bytes = Some(0);
+        }
+        out.push(pending.into_exchange(Outcome::Truncated));
+    }
+
+    /// The exchange that a response belongs to, with what its head says.
+    fn answered(&mut self, head: ResponseHead, started: Nanos, out: &mut Vec<Exchange>) -> Pending {
         let ResponseHead {
             version: _,
             status,
@@ -81,7 +106,8 @@ impl Connection {
             kind: Kind::Unknown,
             is_request_done: true,
             expects_continue: false,
-            is_after_loss: false,
+            is_path_cut: false,
+            unseen_before: Unseen::Nothing,
             bytes: size_of::<Pending>(),
         });
         pending.bytes += fields_bytes(&fields);
@@ -96,7 +122,7 @@ impl Connection {
     }
 
     /// Another protocol follows.
-    pub(super) fn upgrade(&mut self, mut pending: Pending, time: Nanos, out: &mut Vec<Exchange>) {
+    fn upgrade(&mut self, mut pending: Pending, time: Nanos, out: &mut Vec<Exchange>) {
         pending.exchange.end_time = Some(time);
         pending.exchange.resp_body_framing = Framing::None.word();
         pending.exchange.resp_body_bytes = Some(0);
@@ -143,11 +169,11 @@ impl Connection {
 }
 
 /// A response before the final one. 101 is final: the connection is no longer HTTP.
-pub(super) const fn is_interim(status: u16) -> bool {
+const fn is_interim(status: u16) -> bool {
     matches!(status, 100 | 102..=199)
 }
 
-pub(super) fn is_tunnel(pending: &Pending) -> bool {
+fn is_tunnel(pending: &Pending) -> bool {
     match pending.exchange.status {
         Some(101) => true,
         Some(200..=299) => pending.kind == Kind::Connect,

@@ -1,8 +1,10 @@
 //! What HTTP on a connection becomes, through the public surface.
 
+mod cuts;
 mod framing;
 mod gaps;
 mod heads;
+mod malformed;
 mod matching;
 mod properties;
 

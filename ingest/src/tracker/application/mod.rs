@@ -133,6 +133,7 @@ impl Application {
     /// The connection is over: everything pending comes out.
     pub(super) fn finish(&mut self, end: End, time: Nanos, context: &mut Context<'_>) {
         self.flush(time, context);
+        self.decide_at_end(context);
         self.streams = None;
         match &mut self.protocol {
             Protocol::Http(connection) => {

@@ -30,6 +30,7 @@ pub(super) struct Undecided {
 }
 
 /// What the bytes of one side begin with.
+#[derive(Clone, Copy)]
 enum Told {
     Http,
     Dns,
@@ -48,6 +49,12 @@ impl Undecided {
             }
         }
         (!bytes.is_empty()).then_some(bytes)
+    }
+
+    /// Whether the bytes of a side that were kept begin a message of HTTP whose first line is cut.
+    fn begins_message(&self, side: Side) -> bool {
+        self.of(side)
+            .is_some_and(|bytes| http::begins_message(&bytes))
     }
 
     fn keep(&mut self, side: Side, time: Nanos, bytes: &[u8]) {
@@ -93,7 +100,7 @@ fn tell(bytes: &[u8], ports: [u16; 2]) -> Told {
         return Told::Tls;
     }
     let http = http::detect(bytes);
-    if matches!(http, http::Detection::Request | http::Detection::Response) {
+    if !matches!(http, http::Detection::NeedMore | http::Detection::No) {
         return Told::Http;
     }
     let is_dns_port = ports.into_iter().any(dns::is_well_known_port);
@@ -129,12 +136,14 @@ impl Application {
         let Protocol::Unknown(undecided) = &mut self.protocol else {
             return;
         };
-        let bytes = match chunk {
-            Chunk::Gap { .. } => {
+        let Chunk::Data(bytes) = chunk else {
+            if undecided.begins_message(side) {
+                self.begin(Told::Http, context);
+                self.chunk(side, chunk, time, context);
+            } else {
                 undecided.forget(side);
-                return;
             }
-            Chunk::Data(bytes) => bytes,
+            return;
         };
         if undecided.is_ruled_out[index(side)] && !may_begin_late {
             undecided.unknown_runs += 1;
@@ -156,20 +165,16 @@ impl Application {
             }
             None => tell(bytes, ports),
         };
-        let (word, decided) = match told {
-            Told::Http => {
-                let config = Arc::clone(&context.settings.http);
-                let connection = http::Connection::new(config);
-                ("http", Protocol::Http(Box::new(connection)))
+        match told {
+            Told::Http | Told::Dns | Told::Tls => {
+                self.begin(told, context);
+                self.chunk(side, chunk, time, context);
             }
-            Told::Dns => ("dns", Protocol::Dns(Box::default())),
-            Told::Tls => ("tls", Protocol::Tls),
             Told::NeedMore => {
                 undecided.keep(side, time, bytes);
                 if undecided.is_too_much() {
                     self.protocol = Protocol::Other;
                 }
-                return;
             }
             Told::Nothing => {
                 undecided.forget(side);
@@ -179,16 +184,39 @@ impl Application {
                     undecided.keep_last_line(side, time, bytes);
                 }
                 self.give_up_if_ruled_out();
-                return;
             }
-        };
-        let earlier = std::mem::take(&mut undecided.pieces);
-        self.word = Some(word);
-        self.protocol = decided;
-        for (side, time, bytes) in &earlier {
-            self.chunk(*side, Chunk::Data(bytes), *time, context);
         }
-        self.chunk(side, chunk, time, context);
+    }
+
+    /// Nothing more will tell what it is: a message of HTTP may have begun, though no line of it is whole.
+    pub(super) fn decide_at_end(&mut self, context: &mut Context<'_>) {
+        if let Protocol::Unknown(undecided) = &self.protocol
+            && [Side::Initiator, Side::Responder]
+                .into_iter()
+                .any(|side| undecided.begins_message(side))
+        {
+            self.begin(Told::Http, context);
+        }
+    }
+
+    /// Begins to parse what was told, with the bytes that were kept until then.
+    fn begin(&mut self, told: Told, context: &mut Context<'_>) {
+        let (word, decided) = match told {
+            Told::Http => {
+                let config = Arc::clone(&context.settings.http);
+                let connection = http::Connection::new(config);
+                ("http", Protocol::Http(Box::new(connection)))
+            }
+            Told::Dns => ("dns", Protocol::Dns(Box::default())),
+            Told::Tls => ("tls", Protocol::Tls),
+            Told::NeedMore | Told::Nothing => return,
+        };
+        self.word = Some(word);
+        if let Protocol::Unknown(undecided) = std::mem::replace(&mut self.protocol, decided) {
+            for (side, time, bytes) in &undecided.pieces {
+                self.chunk(*side, Chunk::Data(bytes), *time, context);
+            }
+        }
     }
 
     fn give_up_if_ruled_out(&mut self) {
