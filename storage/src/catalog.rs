@@ -1,14 +1,16 @@
 //! Which files there are: found by listing, told apart by name, none of them opened.
 
+use std::collections::HashSet;
+use std::path::Path as FsPath;
 use std::sync::Arc;
 
-use futures::StreamExt as _;
 use hashbrown::HashMap;
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStoreExt as _};
 
 use crate::file::{DataFile, FileReading};
 use crate::layout::{FileName, is_temporary_of};
+use crate::listing::{FoundFile, FoundHour, list_table};
+use crate::manifest::Known;
 use crate::tables::TableId;
 
 /// The files of a table in order of their hour, then of their path.
@@ -17,88 +19,122 @@ pub(crate) type FileList = Arc<[Arc<DataFile>]>;
 /// What lies in a table's directory.
 #[derive(Default)]
 pub(crate) struct Listing {
+    /// In order, as in [`FileList`].
     pub(crate) files: Vec<Arc<DataFile>>,
-    /// Paths that are not weir's, and entries that could not be looked at: left alone, and reported.
+    /// Paths that are not weir's, and what could not be looked at: left alone, and reported.
     pub(crate) foreign: Vec<String>,
     /// What a crash left behind.
-    pub(crate) temporary: Vec<Path>,
+    pub(crate) temporary: Vec<String>,
 }
 
-/// Lists a table's directory. Files that are in `known` and have not changed are taken from there.
-pub(crate) async fn list(
+/// What a listing starts from.
+pub(crate) struct Before<'a> {
+    /// Files that were listed or written before. One that has not changed is taken over as it is.
+    pub(crate) files: &'a [Arc<DataFile>],
+    /// What the manifest tells of files.
+    pub(crate) manifest: &'a Known,
+}
+
+/// Lists a table's directory below `root`. Reads directories, so it blocks.
+pub(crate) fn list(
+    root: &FsPath,
     table: TableId,
     node: Option<&str>,
-    known: &[Arc<DataFile>],
+    before: &Before<'_>,
     reading: &Arc<FileReading>,
 ) -> Listing {
     let known: HashMap<&Path, &Arc<DataFile>> =
-        known.iter().map(|file| (&file.path, file)).collect();
-    let mut listing = Listing::default();
-    let prefix = Path::from(table.name());
-    let mut entries = reading.object_store.list(Some(&prefix));
-    while let Some(entry) = entries.next().await {
-        let ObjectMeta {
-            location,
-            last_modified,
+        before.files.iter().map(|file| (&file.path, file)).collect();
+    let found = list_table(root, table);
+    let mut listing = Listing {
+        foreign: found.foreign,
+        ..Listing::default()
+    };
+    for FoundHour { hour, path, files } in found.hours {
+        for FoundFile {
+            name,
             size,
-            ..
-        } = match entry {
-            Ok(entry) => entry,
-            Err(error) => {
-                listing.foreign.push(error.to_string());
+            modified,
+        } in files
+        {
+            let file_path = format!("{path}/{name}");
+            let Some(parsed) = FileName::parse_within(hour, &name) else {
+                if node.is_some_and(|node| is_temporary_of(node, hour, &name)) {
+                    listing.temporary.push(file_path);
+                } else if !name.starts_with('.') {
+                    listing.foreign.push(file_path);
+                }
                 continue;
-            }
-        };
-        let Some(name) = FileName::parse(table, &location) else {
-            if node.is_some_and(|node| is_temporary_of(table, node, &location)) {
-                listing.temporary.push(location);
-            } else if !is_hidden(&location) {
-                listing.foreign.push(location.to_string());
-            }
-            continue;
-        };
-        let unchanged = known
-            .get(&location)
-            .filter(|file| file.size == size && file.modified == last_modified);
-        listing.files.push(unchanged.map_or_else(
-            || {
-                reading.footers.remove(&location);
-                Arc::new(DataFile::new(
-                    location,
-                    size,
-                    last_modified,
-                    name,
-                    Arc::clone(reading),
-                ))
-            },
-            |file| Arc::clone(file),
-        ));
+            };
+            // Names that were parsed hold nothing that a path would have to escape.
+            let location = Path::from(file_path);
+            let modified = modified.into();
+            let unchanged = known
+                .get(&location)
+                .filter(|file| file.size == size && file.modified == modified);
+            listing.files.push(unchanged.map_or_else(
+                || {
+                    reading.footers.remove(&location);
+                    let stats = before.manifest.stats(&location, size, modified, &parsed);
+                    let reading = Arc::clone(reading);
+                    let file = DataFile::new(location, size, modified, parsed, reading);
+                    Arc::new(match stats {
+                        Some(stats) => file.with_recorded_stats(stats),
+                        None => file,
+                    })
+                },
+                |file| Arc::clone(file),
+            ));
+        }
     }
+    // What cannot be looked at for now is not gone.
+    let is_unread = |file: &&Arc<DataFile>| {
+        found.unread.iter().any(|directory| {
+            let rest = file.path.as_ref().strip_prefix(directory.as_str());
+            rest.is_some_and(|rest| rest.starts_with('/'))
+        })
+    };
+    listing
+        .files
+        .extend(before.files.iter().filter(is_unread).cloned());
     sort(&mut listing.files);
     listing
 }
 
-/// Whether a file is hidden by a leading dot, as unfinished files of other nodes are.
-fn is_hidden(path: &Path) -> bool {
-    path.filename().is_some_and(|name| name.starts_with('.'))
-}
-
-/// Brings files into the order of [`FileList`].
+/// Brings files into the order of [`FileList`]: quick where they nearly are.
 pub(crate) fn sort(files: &mut [Arc<DataFile>]) {
-    files.sort_unstable_by(|one, other| {
-        (one.name.hour, &one.path).cmp(&(other.name.hour, &other.path))
-    });
+    files.sort_by(|one, other| (one.name.hour, &one.path).cmp(&(other.name.hour, &other.path)));
 }
 
-/// Removes what crashes left behind.
-pub(crate) async fn remove_temporary(paths: Vec<Path>, reading: &FileReading) {
-    let removals = paths.into_iter().map(|path| async move {
-        match reading.object_store.delete(&path).await {
-            Ok(()) => tracing::info!(%path, "removed an unfinished file that a crash left behind"),
-            Err(error) => tracing::warn!(%path, %error, "cannot remove an unfinished file"),
-        }
-    });
-    futures::future::join_all(removals).await;
+/// The list as it is after a listing that took a while: `before` is the list when it began, `now` when it ended.
+/// What this process added or removed meanwhile, the listing may or may not have seen.
+pub(crate) fn reconcile(
+    before: &[Arc<DataFile>],
+    listed: Vec<Arc<DataFile>>,
+    now: &[Arc<DataFile>],
+) -> Vec<Arc<DataFile>> {
+    fn paths(files: &[Arc<DataFile>]) -> HashSet<&Path> {
+        files.iter().map(|file| &file.path).collect()
+    }
+    if is_same(before, now) {
+        return listed;
+    }
+    let (were, are) = (paths(before), paths(now));
+    let added = now.iter().filter(|file| !were.contains(&file.path));
+    let mut files: Vec<Arc<DataFile>> = listed
+        .iter()
+        .filter(|file| were.contains(&file.path) == are.contains(&file.path))
+        .chain(added)
+        .cloned()
+        .collect();
+    sort(&mut files);
+    files
+}
+
+/// Whether two lists are of the same files, all unchanged.
+pub(crate) fn is_same(one: &[Arc<DataFile>], other: &[Arc<DataFile>]) -> bool {
+    let is_same = |(one, other): (&Arc<DataFile>, &Arc<DataFile>)| Arc::ptr_eq(one, other);
+    one.len() == other.len() && one.iter().zip(other).all(is_same)
 }
 
 /// The sequence number that a node's next row gets.

@@ -19,29 +19,64 @@ use crate::layout::temporary_name;
 pub(crate) struct StagedFile {
     path: PathBuf,
     temporary: PathBuf,
+    /// The file's size.
+    pub(crate) bytes: u64,
     /// The file's time of modification, which renaming does not change.
     pub(crate) modified: SystemTime,
     is_kept: bool,
     is_published: bool,
 }
 
+/// A file that is being written under its temporary name. Dropped, it is removed.
+#[derive(Debug)]
+pub(crate) struct Staging {
+    pub(crate) file: File,
+    /// What becomes of it.
+    staged: StagedFile,
+}
+
+impl Staging {
+    /// Begins a file that is to be `path`; makes its directory.
+    pub(crate) fn create(path: &Path) -> Result<Self, StoreError> {
+        let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+            let source = io::Error::from(io::ErrorKind::InvalidFilename);
+            return Err(StoreError::io("write", path)(source));
+        };
+        create_directory(directory)?;
+        let temporary = directory.join(temporary_name(&name.to_string_lossy()));
+        Ok(Self {
+            file: File::create(&temporary).map_err(StoreError::io("write", path))?,
+            staged: StagedFile {
+                path: path.to_path_buf(),
+                temporary,
+                bytes: 0,
+                modified: SystemTime::UNIX_EPOCH,
+                is_kept: false,
+                is_published: false,
+            },
+        })
+    }
+
+    /// Ends it and brings it to the disk.
+    pub(crate) fn finish(self) -> Result<StagedFile, StoreError> {
+        let Self { file, mut staged } = self;
+        let written = || {
+            file.sync_all()?;
+            let metadata = file.metadata()?;
+            Ok((metadata.len(), metadata.modified()?))
+        };
+        (staged.bytes, staged.modified) =
+            written().map_err(StoreError::io("write", &staged.path))?;
+        Ok(staged)
+    }
+}
+
 /// Writes `bytes` under the temporary name of `path`.
 pub(crate) fn stage_file(path: &Path, bytes: &[u8]) -> Result<StagedFile, StoreError> {
-    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
-        let source = io::Error::from(io::ErrorKind::InvalidFilename);
-        return Err(StoreError::io("write", path)(source));
-    };
-    create_directory(directory)?;
-    let mut staged = StagedFile {
-        path: path.to_path_buf(),
-        temporary: directory.join(temporary_name(&name.to_string_lossy())),
-        modified: SystemTime::UNIX_EPOCH,
-        is_kept: false,
-        is_published: false,
-    };
-    staged.modified =
-        write_synced(&staged.temporary, bytes).map_err(StoreError::io("write", path))?;
-    Ok(staged)
+    let mut staging = Staging::create(path)?;
+    let written = staging.file.write_all(bytes);
+    written.map_err(StoreError::io("write", path))?;
+    staging.finish()
 }
 
 impl StagedFile {
@@ -98,13 +133,6 @@ pub(crate) fn publish_left_behind(path: &Path) -> Result<(), StoreError> {
             .and_then(|()| sync_directory(directory))
             .map_err(StoreError::io("name", path)),
     }
-}
-
-fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<SystemTime> {
-    let mut file = File::create(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    file.metadata()?.modified()
 }
 
 /// Makes a directory and its parents, each of them lasting.

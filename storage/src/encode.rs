@@ -1,5 +1,6 @@
 //! Rows to the bytes of a Parquet file that weir, `DuckDB`, pyarrow, Polars and Spark read.
 
+use std::io::Write;
 use std::sync::LazyLock;
 
 use arrow::array::RecordBatch;
@@ -13,33 +14,46 @@ use parquet::file::properties::{
 };
 use parquet::schema::types::ColumnDescriptor;
 
+use crate::layout::FileName;
 use crate::tables::TableId;
 
 /// Rows of a row group: what is skipped or read at once.
 const ROW_GROUP_ROWS: usize = 131_072;
-/// Version of the files' layout in their metadata (`weir.format`). A column more or less does not change it.
-const FORMAT: &str = "1";
+/// Encoded bytes of a row group, where rows are so large that fewer of them fill it: a writer keeps one in memory.
+const ROW_GROUP_BYTES: usize = 32 << 20;
+/// Version of the files' layout ([`FORMAT_KEY`]). A column more or less does not change it.
+pub(crate) const FORMAT: &str = "1";
 
-/// Encodes batches of one table, which are ordered by time across each other.
-pub(crate) fn encode<E: From<ParquetError>>(
+/// Metadata: the table whose rows a file holds.
+pub(crate) const TABLE_KEY: &str = "weir.table";
+/// Metadata: the name under which a file was written ([`FileName::stem`]), by which copies are recognised.
+pub(crate) const NAME_KEY: &str = "weir.file";
+/// Metadata: the version of the layout.
+pub(crate) const FORMAT_KEY: &str = "weir.format";
+
+/// Encodes batches of one table, which are ordered by time across each other, into the file of this name.
+pub(crate) fn encode<W: Write + Send, E: From<ParquetError>>(
     table: TableId,
+    name: &FileName,
     batches: impl Iterator<Item = Result<RecordBatch, E>>,
-) -> Result<Vec<u8>, E> {
-    let properties = properties(table)?;
-    let mut writer = ArrowWriter::try_new(Vec::new(), table.schema(), Some(properties))?;
+    sink: W,
+) -> Result<W, E> {
+    let properties = properties(table, name)?;
+    let mut writer = ArrowWriter::try_new(sink, table.schema(), Some(properties))?;
     for batch in batches {
         writer.write(&batch?)?;
     }
     Ok(writer.into_inner()?)
 }
 
-fn properties(table: TableId) -> Result<WriterProperties, ParquetError> {
+fn properties(table: TableId, name: &FileName) -> Result<WriterProperties, ParquetError> {
     static BASE: LazyLock<WriterPropertiesBuilder> = LazyLock::new(|| {
         WriterProperties::builder()
             .set_writer_version(WriterVersion::PARQUET_2_0)
             // Encodings do most of the work; level 3 won nothing in the design's trial.
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).unwrap_or_default()))
             .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+            .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
             .set_statistics_enabled(EnabledStatistics::Page)
             .set_created_by(concat!("weir version ", env!("CARGO_PKG_VERSION")).to_owned())
             .set_sorting_columns(Some(vec![SortingColumn {
@@ -49,8 +63,12 @@ fn properties(table: TableId) -> Result<WriterProperties, ParquetError> {
             }]))
     });
     let columns = ArrowSchemaConverter::new().convert(&table.schema())?;
-    let metadata = [("weir.format", FORMAT), ("weir.table", table.name())]
-        .map(|(key, value)| KeyValue::new(key.to_owned(), value.to_owned()));
+    let metadata = [
+        (FORMAT_KEY, FORMAT),
+        (TABLE_KEY, table.name()),
+        (NAME_KEY, &name.stem()),
+    ]
+    .map(|(key, value)| KeyValue::new(key.to_owned(), value.to_owned()));
     let builder = BASE.clone().set_key_value_metadata(Some(metadata.to_vec()));
     let schema = table.schema();
     Ok(columns

@@ -55,6 +55,14 @@ pub enum StoreError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A file is no longer there: it was deleted, or merged with others.
+    #[error(
+        "{path} is no longer there: it was deleted, or its rows are in another file by now; ask again"
+    )]
+    Gone {
+        /// The file, relative to the data directory.
+        path: String,
+    },
     /// Rows could not be turned into Parquet.
     #[error("cannot encode rows of {table} as parquet: {source}")]
     Encode {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::{DataType, SchemaRef};
@@ -17,6 +18,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::statistics::Statistics;
 
+use crate::encode::{NAME_KEY, TABLE_KEY};
 use crate::error::StoreError;
 use crate::footers::FooterCache;
 use crate::layout::FileName;
@@ -39,6 +41,18 @@ pub struct FileStats {
 pub(crate) struct FileReading {
     pub(crate) object_store: Arc<dyn ObjectStore>,
     pub(crate) footers: FooterCache,
+    /// Whether any file was ever found to be unreadable: while none was, nobody has to look for them.
+    pub(crate) found_unreadable: AtomicBool,
+}
+
+impl FileReading {
+    pub(crate) fn new(object_store: Arc<dyn ObjectStore>, footer_bytes: usize) -> Self {
+        Self {
+            object_store,
+            footers: FooterCache::new(footer_bytes),
+            found_unreadable: AtomicBool::new(false),
+        }
+    }
 }
 
 /// One immutable Parquet file. Its rows are ordered by `time`.
@@ -55,7 +69,10 @@ pub struct DataFile {
     pub(crate) modified: DateTime<Utc>,
     pub(crate) name: FileName,
     stats: OnceLock<FileStats>,
+    /// Whether the manifest has the statistics.
+    recorded: AtomicBool,
     unreadable: OnceLock<String>,
+    unmergeable: OnceLock<String>,
     reading: Arc<FileReading>,
 }
 
@@ -84,7 +101,9 @@ impl DataFile {
             modified,
             name,
             stats: OnceLock::new(),
+            recorded: AtomicBool::new(false),
             unreadable: OnceLock::new(),
+            unmergeable: OnceLock::new(),
             reading,
         }
     }
@@ -96,7 +115,19 @@ impl DataFile {
         self
     }
 
-    /// Exact statistics, where the footer was read before or this process wrote the file.
+    /// The file with what the manifest has of its rows.
+    pub(crate) fn with_recorded_stats(self, stats: FileStats) -> Self {
+        self.recorded.store(true, Ordering::Relaxed);
+        self.with_stats(stats)
+    }
+
+    /// The statistics, if the manifest does not have them yet; from now on it does.
+    pub(crate) fn stats_to_record(&self) -> Option<FileStats> {
+        let stats = self.stats()?;
+        (!self.recorded.swap(true, Ordering::Relaxed)).then_some(stats)
+    }
+
+    /// Exact statistics, where the footer was read before, this process wrote the file, or the manifest has them.
     pub fn stats(&self) -> Option<FileStats> {
         self.stats.get().copied()
     }
@@ -129,8 +160,9 @@ impl DataFile {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unreadable`] where the file is no Parquet of weir's or no longer there: leave it out of the
-    /// query, as later snapshots do. [`StoreError::Object`] where it cannot be read for now.
+    /// [`StoreError::Unreadable`] where the file is no Parquet of weir's: leave it out of the query, as later snapshots
+    /// do. [`StoreError::Gone`] where it is no longer there: its rows may be in another file by now, so look again
+    /// ([`crate::Store::refresh`]) and begin anew. [`StoreError::Object`] where it cannot be read for now.
     pub async fn metadata(&self) -> Result<ArrowReaderMetadata, StoreError> {
         if let Some(reason) = self.unreadable.get() {
             return Err(self.unreadable_error(reason));
@@ -153,14 +185,16 @@ impl DataFile {
                     Ok(source) if !matches!(*source, object_store::Error::NotFound { .. }) => {
                         StoreError::object("read", &self.path)(*source)
                     }
-                    Ok(_) => self.mark_unreadable("the file is gone"),
+                    Ok(_) => StoreError::Gone {
+                        path: self.path.to_string(),
+                    },
                     Err(source) => self.mark_unreadable(&source.to_string()),
                 });
             }
             Err(error) => return Err(self.mark_unreadable(&error.to_string())),
         };
-        if !has_time(metadata.schema()) {
-            return Err(self.mark_unreadable("it has no column `time` of microseconds UTC"));
+        if let Err(reason) = self.check(&metadata) {
+            return Err(self.mark_unreadable(&reason));
         }
         self.stats_of(metadata.metadata());
         self.reading
@@ -172,6 +206,7 @@ impl DataFile {
     /// Leaves the file out of later snapshots, because reading it failed for this reason; returns the error to show.
     pub fn mark_unreadable(&self, reason: &str) -> StoreError {
         if self.unreadable.set(reason.to_owned()).is_ok() {
+            self.reading.found_unreadable.store(true, Ordering::Release);
             tracing::warn!(path = %self.path, reason, "leaving out a file that cannot be read");
         }
         self.unreadable_error(reason)
@@ -182,6 +217,51 @@ impl DataFile {
         self.unreadable.get().map(String::as_str)
     }
 
+    /// Leaves the file as it is when others are merged.
+    pub(crate) fn mark_unmergeable(&self, reason: &str) {
+        if self.unmergeable.set(reason.to_owned()).is_ok() {
+            tracing::warn!(path = %self.path, reason, "leaving a file as it is, it cannot be merged with others");
+        }
+    }
+
+    /// Why the file is not merged with others, where it is not.
+    pub(crate) fn unmergeable(&self) -> Option<&str> {
+        self.unmergeable.get().map(String::as_str)
+    }
+
+    /// Whether the file is what its name says: one that was copied or renamed by hand would show its rows twice.
+    fn check(&self, metadata: &ArrowReaderMetadata) -> Result<(), String> {
+        if !has_time(metadata.schema()) {
+            return Err("it has no column `time` of microseconds UTC".to_owned());
+        }
+        let footer = metadata.metadata();
+        let entries = footer.file_metadata().key_value_metadata();
+        let written_as = |wanted: &str| {
+            let mut entries = entries.into_iter().flatten();
+            let entry = entries.find(|entry| entry.key == wanted)?;
+            entry.value.as_deref()
+        };
+        let (directory, name) = (self.path.as_ref(), self.name.stem());
+        if let Some(table) = written_as(TABLE_KEY)
+            && !directory.starts_with(&format!("{table}/"))
+        {
+            return Err(format!("it holds rows of {table}"));
+        }
+        if let Some(original) = written_as(NAME_KEY)
+            && original != name
+        {
+            return Err(format!(
+                "it was written as {original}.parquet; give it that name back, or remove it if that file is there"
+            ));
+        }
+        let stats = self.read_stats(footer);
+        let (first, last) = self.name.hour.bounds();
+        if stats.rows > 0 && (stats.min_time < first || stats.max_time > last) {
+            return Err("its rows are not of the hour whose directory it is in".to_owned());
+        }
+        Ok(())
+    }
+
     fn unreadable_error(&self, reason: &str) -> StoreError {
         StoreError::Unreadable {
             path: self.path.to_string(),
@@ -190,28 +270,30 @@ impl DataFile {
     }
 
     fn stats_of(&self, metadata: &ParquetMetaData) -> FileStats {
-        *self.stats.get_or_init(|| {
-            let (hour_min, hour_max) = self.name.hour.bounds();
-            let (mut min_time, mut max_time) = (i64::MAX, i64::MIN);
-            for group in metadata.row_groups() {
-                let time = group
-                    .columns()
-                    .iter()
-                    .find(|column| column.column_path().string() == "time");
-                let range = match time.and_then(|column| column.statistics()) {
-                    Some(Statistics::Int64(times)) => times.min_opt().zip(times.max_opt()),
-                    _ => None,
-                };
-                let (&min, &max) = range.unwrap_or((&hour_min, &hour_max));
-                min_time = min_time.min(min);
-                max_time = max_time.max(max);
-            }
-            FileStats {
-                rows: u64::try_from(metadata.file_metadata().num_rows()).unwrap_or(0),
-                min_time,
-                max_time,
-            }
-        })
+        *self.stats.get_or_init(|| self.read_stats(metadata))
+    }
+
+    fn read_stats(&self, metadata: &ParquetMetaData) -> FileStats {
+        let (hour_min, hour_max) = self.name.hour.bounds();
+        let (mut min_time, mut max_time) = (i64::MAX, i64::MIN);
+        for group in metadata.row_groups() {
+            let time = group
+                .columns()
+                .iter()
+                .find(|column| column.column_path().string() == "time");
+            let range = match time.and_then(|column| column.statistics()) {
+                Some(Statistics::Int64(times)) => times.min_opt().zip(times.max_opt()),
+                _ => None,
+            };
+            let (&min, &max) = range.unwrap_or((&hour_min, &hour_max));
+            min_time = min_time.min(min);
+            max_time = max_time.max(max);
+        }
+        FileStats {
+            rows: u64::try_from(metadata.file_metadata().num_rows()).unwrap_or(0),
+            min_time,
+            max_time,
+        }
     }
 }
 

@@ -19,6 +19,8 @@ const FIRST_HOUR: i64 = -17_259_888;
 const LAST_HOUR: i64 = 70_389_527;
 /// Length of the node part of a file name from which on it is cut; a name may have 255 bytes in all.
 const LONGEST_NODE: usize = 120;
+/// Digits of a sequence number, so that names sort as their numbers do; a number that needs more has more.
+const SEQUENCE_DIGITS: usize = 12;
 
 /// An hour of UTC, the finest partition. Times before year 1 fall into the first hour, after 9999 into the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,17 +51,15 @@ impl Hour {
         (first, last)
     }
 
-    fn parse(date: &str, hour: &str) -> Option<Self> {
-        let date = date.strip_prefix("date=").filter(|date| date.len() == 10)?;
-        let date = NaiveDate::parse_from_str(date, "%Y-%m-%d").ok()?;
-        let hour = hour.strip_prefix("hour=").filter(|hour| hour.len() == 2)?;
-        let time = NaiveTime::from_hms_opt(hour.parse().ok()?, 0, 0)?;
-        let hours = date
-            .and_time(time)
-            .and_utc()
-            .timestamp()
-            .div_euclid(MICROS_PER_HOUR / 1_000_000);
-        Some(Self(hours))
+    /// Reads the two directories of an hour; `None` for any other spelling than that of [`fmt::Display`].
+    pub(crate) fn parse(date: &str, hour: &str) -> Option<Self> {
+        let day = NaiveDate::parse_from_str(date.strip_prefix("date=")?, "%Y-%m-%d").ok()?;
+        let of_day = hour.strip_prefix("hour=")?.parse().ok()?;
+        let start = day
+            .and_time(NaiveTime::from_hms_opt(of_day, 0, 0)?)
+            .and_utc();
+        let parsed = Self(start.timestamp().div_euclid(MICROS_PER_HOUR / 1_000_000));
+        (parsed.to_string() == format!("{date}/{hour}")).then_some(parsed)
     }
 }
 
@@ -107,8 +107,21 @@ pub(crate) fn file_safe(node: &str) -> String {
     safe
 }
 
+/// Whether [`file_safe`] could have written this.
+fn is_file_safe(node: &str) -> bool {
+    let is_safe = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    !node.is_empty() && !node.starts_with('.') && node.bytes().all(is_safe)
+}
+
+/// A number of at least `digits` digits, written as [`FileName::path`] writes it: one number, one name.
+fn number(text: &str, digits: usize) -> Option<u64> {
+    let is_padded = text.len() == digits || (text.len() > digits && !text.starts_with('0'));
+    let is_plain = is_padded && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_plain.then(|| text.parse().ok()).flatten()
+}
+
 /// FNV-1a, which stays the same on every machine and in every version.
-fn fnv1a(bytes: &[u8]) -> u64 {
+pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     })
@@ -128,41 +141,52 @@ pub(crate) struct FileName {
 impl FileName {
     /// The path relative to the data directory.
     pub(crate) fn path(&self, table: TableId) -> Path {
+        let (table, hour, stem) = (table.name(), self.hour, self.stem());
+        Path::from(format!("{table}/{hour}/{stem}.parquet"))
+    }
+
+    /// The file's name without its ending.
+    pub(crate) fn stem(&self) -> String {
         let Self {
-            hour,
+            hour: _,
             node,
             first_sequence,
             last_sequence,
             level,
         } = self;
-        Path::from(format!(
-            "{}/{hour}/{node}-{first_sequence:012}-{last_sequence:012}-L{level}.parquet",
-            table.name()
-        ))
+        format!(
+            "{node}-{first_sequence:0width$}-{last_sequence:0width$}-L{level}",
+            width = SEQUENCE_DIGITS
+        )
     }
 
-    /// Reads a path that [`Self::path`] could have written; `None` for any other.
-    pub(crate) fn parse(table: TableId, path: &Path) -> Option<Self> {
-        let mut parts = path.as_ref().split('/');
-        let mut next = || parts.next();
-        let (table_part, date, hour, file) = (next()?, next()?, next()?, next()?);
-        if table_part != table.name() || next().is_some() {
-            return None;
-        }
+    /// Reads the name of a file in the directory of this hour, as [`Self::path`] could have written it; `None` for any
+    /// other.
+    pub(crate) fn parse_within(hour: Hour, file: &str) -> Option<Self> {
         // From the right, since a node's name may hold hyphens.
         let mut fields = file.strip_suffix(".parquet")?.rsplitn(4, '-');
-        let level = fields.next()?.strip_prefix('L')?.parse().ok()?;
-        let last_sequence = fields.next()?.parse().ok()?;
-        let first_sequence = fields.next()?.parse().ok()?;
-        let node = fields.next().filter(|node| !node.is_empty())?.to_owned();
+        let level = fields.next()?.strip_prefix('L')?;
+        let level = u8::try_from(number(level, 1)?).ok()?;
+        let last_sequence = number(fields.next()?, SEQUENCE_DIGITS)?;
+        let first_sequence = number(fields.next()?, SEQUENCE_DIGITS)?;
+        let node = fields.next().filter(|node| is_file_safe(node))?.to_owned();
         // The numbering must be able to go on after it.
         (first_sequence <= last_sequence && last_sequence < u64::MAX / 2).then_some(Self {
-            hour: Hour::parse(date, hour)?,
+            hour,
             node,
             first_sequence,
             last_sequence,
             level,
         })
+    }
+
+    /// Whether this is a file into which that one of the same table was merged, so that its rows count here.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        self.level > other.level
+            && self.first_sequence <= other.first_sequence
+            && other.last_sequence <= self.last_sequence
+            && self.hour == other.hour
+            && self.node == other.node
     }
 
     /// Rows of a level 0 file; `None` for a merged one, whose range may have holes.
@@ -176,14 +200,11 @@ pub(crate) fn temporary_name(file_name: &str) -> String {
     format!(".{file_name}.tmp")
 }
 
-/// Whether a path is a file that a crash of this node left unfinished.
-pub(crate) fn is_temporary_of(table: TableId, node: &str, path: &Path) -> bool {
-    let Some((directory, file)) = path.as_ref().rsplit_once('/') else {
-        return false;
-    };
+/// Whether a file in the directory of this hour is one that a crash of this node left unfinished.
+pub(crate) fn is_temporary_of(node: &str, hour: Hour, file: &str) -> bool {
     file.strip_prefix('.')
         .and_then(|file| file.strip_suffix(".tmp"))
-        .and_then(|file| FileName::parse(table, &Path::parse(format!("{directory}/{file}")).ok()?))
+        .and_then(|file| FileName::parse_within(hour, file))
         .is_some_and(|name| name.node == node)
 }
 
@@ -202,6 +223,16 @@ mod tests {
             last_sequence: 9,
             level: 0,
         }
+    }
+
+    /// Reads a path as a listing does, directory by directory.
+    fn parse(table: TableId, path: &str) -> Option<FileName> {
+        let parts: Vec<&str> = path.split('/').collect();
+        let [in_table, date, hour, file] = parts.as_slice() else {
+            return None;
+        };
+        let name = FileName::parse_within(Hour::parse(date, hour)?, file)?;
+        (*in_table == table.name()).then_some(name)
     }
 
     #[test]
@@ -223,35 +254,62 @@ mod tests {
     fn names_of_others_are_not_taken_for_ours() {
         for path in [
             "http_events/date=2023-11-14/hour=22/x.parquet",
-            "http_events/date=2023-11-14/hour=22/n-2-1-L0.parquet",
-            "http_events/date=2023-11-14/hour=24/n-1-2-L0.parquet",
-            "http_events/date=2023-02-30/hour=22/n-1-2-L0.parquet",
-            "http_events/date=2023-11-14/n-1-2-L0.parquet",
-            "http_events/date=2023-11-14/hour=22/n-1-2-L0.parquet.tmp",
-            "http_events/date=2023-11-14/hour=22/-1-2-L0.parquet",
-            "http_events/date=2023-11-14/hour=22/n-1-18446744073709551615-L0.parquet",
-            "flows/date=2023-11-14/hour=22/n-1-2-L0.parquet",
+            "http_events/date=2023-11-14/hour=22/n-000000000002-000000000001-L0.parquet",
+            "http_events/date=2023-11-14/hour=24/n-000000000001-000000000002-L0.parquet",
+            "http_events/date=2023-02-30/hour=22/n-000000000001-000000000002-L0.parquet",
+            "http_events/date=2023-11-14/n-000000000001-000000000002-L0.parquet",
+            "http_events/date=2023-11-14/hour=+2/n-000000000001-000000000002-L0.parquet",
+            "http_events/date=2023-11-4/hour=22/n-000000000001-000000000002-L0.parquet",
+            "http_events/date=2023-11-14/hour=22/n-000000000001-000000000002-L0.parquet.tmp",
+            "http_events/date=2023-11-14/hour=22/-000000000001-000000000002-L0.parquet",
+            "http_events/date=2023-11-14/hour=22/n-000000000001-18446744073709551615-L0.parquet",
+            "http_events/date=2023-11-14/hour=22/n-000000000001-000000000002.parquet",
+            // The same numbers written otherwise would be the same rows once more.
+            "http_events/date=2023-11-14/hour=22/n-1-2-L0.parquet",
+            "http_events/date=2023-11-14/hour=22/n-+00000000001-000000000002-L0.parquet",
+            "http_events/date=2023-11-14/hour=22/n-0000000000001-000000000002-L0.parquet",
+            "http_events/date=2023-11-14/hour=22/n-000000000001-000000000002-L00.parquet",
+            "http_events/date=2023-11-14/hour=22/n-000000000001-000000000002-L256.parquet",
+            "http_events/date=2023-11-14/hour=22/n-000000000001-000000000002-L0 (1).parquet",
+            "http_events/date=2023-11-14/hour=22/n -000000000001-000000000002-L0.parquet",
         ] {
-            assert_eq!(
-                FileName::parse(TableId::HttpEvent, &Path::parse(path).unwrap()),
-                None,
-                "{path}"
-            );
+            assert_eq!(parse(TableId::HttpEvent, path), None, "{path}");
         }
     }
 
     #[test]
+    fn a_file_covers_what_was_merged_into_it() {
+        let hour = Hour::of(0);
+        let file = |first, last, level| FileName {
+            first_sequence: first,
+            last_sequence: last,
+            level,
+            ..name(hour, "a")
+        };
+        let merged = file(10, 29, 1);
+        assert!(merged.covers(&file(10, 19, 0)) && merged.covers(&file(10, 29, 0)));
+        assert!(!merged.covers(&merged) && !file(10, 19, 0).covers(&file(10, 19, 0)));
+        assert!(!merged.covers(&file(20, 30, 0)) && !merged.covers(&file(9, 19, 0)));
+        let elsewhere = FileName {
+            hour: Hour::of(3_600_000_000),
+            ..file(10, 19, 0)
+        };
+        let of_another_node = FileName {
+            node: "b".to_owned(),
+            ..file(10, 19, 0)
+        };
+        assert!(!merged.covers(&elsewhere) && !merged.covers(&of_another_node));
+    }
+
+    #[test]
     fn only_our_own_unfinished_files_are_recognised() {
-        let path = name(Hour::of(0), "a").path(TableId::Flow).to_string();
-        let (directory, file) = path.rsplit_once('/').unwrap();
-        let temporary = Path::parse(format!("{directory}/{}", temporary_name(file))).unwrap();
-        assert!(is_temporary_of(TableId::Flow, "a", &temporary));
-        assert!(!is_temporary_of(TableId::Flow, "b", &temporary));
-        assert!(!is_temporary_of(
-            TableId::Flow,
-            "a",
-            &Path::parse(path).unwrap()
-        ));
+        let hour = Hour::of(0);
+        let path = name(hour, "a").path(TableId::Flow);
+        let file = path.filename().unwrap();
+        let temporary = temporary_name(file);
+        assert!(is_temporary_of("a", hour, &temporary));
+        assert!(!is_temporary_of("b", hour, &temporary));
+        assert!(!is_temporary_of("a", hour, file));
     }
 
     proptest! {
@@ -263,7 +321,7 @@ mod tests {
             let written = name(hour, &node);
             let path = written.path(TableId::DnsEvent);
             prop_assert!(path.filename().is_some_and(|name| name.len() < 200 && !name.starts_with('.')));
-            prop_assert_eq!(FileName::parse(TableId::DnsEvent, &path), Some(written));
+            prop_assert_eq!(parse(TableId::DnsEvent, path.as_ref()), Some(written));
         }
 
         #[test]

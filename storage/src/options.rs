@@ -4,6 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::retain::Retention;
+use crate::tables::TableId;
+
 /// How a store is set up for reading and writing.
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
@@ -24,6 +27,8 @@ pub struct StoreOptions {
     pub footer_bytes: usize,
     /// When rows that are in memory only reach the disk. Default: every 200 ms.
     pub fsync: Fsync,
+    /// How long the files of tables are kept; those of a table that is not named, for ever. Default: none is named.
+    pub retention: Vec<(TableId, Retention)>,
 }
 
 /// When rows that are in memory only reach the disk, through the write-ahead log.
@@ -55,6 +60,7 @@ impl StoreOptions {
             batch_rows: 16_384,
             footer_bytes: DEFAULT_FOOTER_BYTES,
             fsync: Fsync::default(),
+            retention: Vec::new(),
         }
     }
 

@@ -30,6 +30,7 @@ impl Snapshot {
         columns: &[usize],
         state: &TableState,
         open: Option<(RecordBatch, (i64, i64))>,
+        found_unreadable: bool,
     ) -> Self {
         let mut batches = Vec::with_capacity(state.sealed.len() + 1);
         let mut batch_times = Vec::with_capacity(state.sealed.len() + 1);
@@ -44,10 +45,10 @@ impl Snapshot {
         }
         let schema = table.schema().project(columns);
         let is_readable = |file: &&Arc<DataFile>| file.unreadable().is_none();
-        let files = if state.files.iter().all(|file| is_readable(&file)) {
-            Arc::clone(&state.files)
-        } else {
+        let files = if found_unreadable {
             state.files.iter().filter(is_readable).cloned().collect()
+        } else {
+            Arc::clone(&state.files)
         };
         Self {
             table,

@@ -202,8 +202,6 @@ fn stage_hour(
         table: table.id.name(),
         source,
     };
-    let chunks = rows.chunks(range.clone()).map(|chunk| Ok(chunk?));
-    let bytes = encode(table.id, chunks).map_err(encode_error)?;
     let count = range.len() as u64;
     let name = FileName {
         hour,
@@ -212,6 +210,8 @@ fn stage_hour(
         last_sequence: first_sequence + count - 1,
         level: 0,
     };
+    let chunks = rows.chunks(range.clone()).map(|chunk| Ok(chunk?));
+    let bytes = encode(table.id, &name, chunks, Vec::new()).map_err(encode_error)?;
     let path = name.path(table.id);
     let staged = stage_file(&target.root.join(path.as_ref()), &bytes)?;
     let (min_time, max_time) = rows.times(&range);
@@ -220,9 +220,9 @@ fn stage_hour(
         min_time,
         max_time,
     };
-    let size = bytes.len() as u64;
     let reading = Arc::clone(target.reading);
-    let file = DataFile::new(path, size, staged.modified.into(), name, reading).with_stats(stats);
+    let modified = staged.modified.into();
+    let file = DataFile::new(path, staged.bytes, modified, name, reading).with_stats(stats);
     Ok((staged, file))
 }
 

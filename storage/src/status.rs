@@ -5,6 +5,8 @@ use std::sync::atomic::Ordering;
 use serde::Serialize;
 
 use crate::error::StoreError;
+use crate::file::DataFile;
+use crate::store::Core;
 use crate::wal::TableLog;
 use crate::window::Table;
 
@@ -25,6 +27,12 @@ pub struct StoreStatus {
     pub unreadable_files: Vec<String>,
     /// How many files could not be read.
     pub unreadable_file_count: u64,
+    /// Files that are read but cannot be merged with others, with the reason; at most [`SHOWN`] of them.
+    pub unmergeable_files: Vec<String>,
+    /// How many of them there are.
+    pub unmergeable_file_count: u64,
+    /// Files that no longer count, merged into others or past their time, and are deleted once no query reads them.
+    pub discarded_file_count: u64,
     /// Entries in the tables' directories that are not weir's and are left alone; at most [`SHOWN`] of them.
     pub foreign_files: Vec<String>,
     /// How many there are of them.
@@ -65,6 +73,18 @@ pub struct TableStatus {
     pub log_bytes: u64,
     /// Why rows could not be written to the log at the last attempt; `None` when they were.
     pub log_error: Option<String>,
+    /// Files made by merging others since the store was opened.
+    pub merges: u64,
+    /// Files that were merged into them.
+    pub merged_files: u64,
+    /// Rows that were written once more thereby.
+    pub merged_rows: u64,
+    /// Files deleted since the store was opened because their time was over.
+    pub expired_files: u64,
+    /// Rows in them.
+    pub expired_rows: u64,
+    /// Their bytes.
+    pub expired_bytes: u64,
 }
 
 impl Table {
@@ -127,6 +147,51 @@ impl Table {
             unlogged_rows: (open_rows + unlogged_rows) as u64,
             log_bytes: self.log.lock().as_ref().map_or(0, TableLog::bytes),
             log_error: counters.log_error.lock().clone(),
+            merges: counters.merges.load(Ordering::Relaxed),
+            merged_files: counters.merged_files.load(Ordering::Relaxed),
+            merged_rows: counters.merged_rows.load(Ordering::Relaxed),
+            expired_files: counters.expired_files.load(Ordering::Relaxed),
+            expired_rows: counters.expired_rows.load(Ordering::Relaxed),
+            expired_bytes: counters.expired_bytes.load(Ordering::Relaxed),
         }
+    }
+}
+
+impl Core {
+    pub(crate) fn status(&self) -> StoreStatus {
+        let tables: Vec<TableStatus> = self.tables.iter().map(Table::status).collect();
+        let (unreadable_file_count, unreadable_files) = self.name_files(DataFile::unreadable);
+        let (unmergeable_file_count, unmergeable_files) = self.name_files(DataFile::unmergeable);
+        let foreign = self.foreign.lock();
+        StoreStatus {
+            directory: self.root.display().to_string(),
+            read_only: self.writer.is_none(),
+            budget_bytes: self.budget.limit as u64,
+            window_bytes: self.window_bytes() as u64,
+            tables,
+            unreadable_files,
+            unreadable_file_count,
+            unmergeable_files,
+            unmergeable_file_count,
+            discarded_file_count: self.discarded.count() as u64,
+            foreign_files: foreign.iter().take(SHOWN).cloned().collect(),
+            foreign_file_count: foreign.len() as u64,
+        }
+    }
+
+    /// How many files there is something to say about, and what it is about the first of them.
+    fn name_files(&self, reason: fn(&DataFile) -> Option<&str>) -> (u64, Vec<String>) {
+        let (mut count, mut named) = (0, Vec::new());
+        for table in &self.tables {
+            for file in table.state.load().files.iter() {
+                if let Some(reason) = reason(file) {
+                    count += 1;
+                    if named.len() < SHOWN {
+                        named.push(format!("{}: {reason}", file.path));
+                    }
+                }
+            }
+        }
+        (count, named)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures::future::join_all;
+use chrono::Utc;
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
@@ -13,22 +13,24 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 
-use crate::catalog;
 use crate::commit::BatchLimits;
+use crate::discard::Discarded;
 use crate::durable::create_directory;
 use crate::error::StoreError;
 use crate::file::FileReading;
-use crate::footers::FooterCache;
 use crate::layout::file_safe;
 use crate::lock::{DirectoryLock, LOCK_FILE, keep_writers_out};
 use crate::losses::{LossReason, Losses, StoreLoss};
+use crate::maintenance::MaintenanceHandle;
+use crate::manifest::Manifest;
 use crate::options::{DEFAULT_FOOTER_BYTES, Fsync, StoreOptions};
 use crate::recovery::{look_at_logs, read_logs};
+use crate::retain::Retention;
 use crate::sealed::Budget;
 use crate::snapshot::Snapshot;
 use crate::spill::{Target, spill_table};
 use crate::spiller::SpillerHandle;
-use crate::status::{SHOWN, StoreStatus, TableStatus};
+use crate::status::StoreStatus;
 use crate::tables::{Row, TableId};
 use crate::wal::{DIRECTORY, Signal};
 use crate::window::Table;
@@ -44,15 +46,21 @@ pub struct Store {
 
 /// What the jobs of a store share.
 pub(crate) struct Core {
-    root: PathBuf,
-    tables: Box<[Table]>,
+    pub(crate) root: PathBuf,
+    pub(crate) tables: Box<[Table]>,
     pub(crate) budget: Budget,
     pub(crate) losses: Losses,
-    reading: Arc<FileReading>,
-    foreign: Mutex<Vec<String>>,
-    writer: Option<Writer>,
+    pub(crate) reading: Arc<FileReading>,
+    pub(crate) foreign: Mutex<Vec<String>>,
+    pub(crate) writer: Option<Writer>,
     /// Held by whoever changes the lists of files.
-    files: Arc<tokio::sync::Mutex<()>>,
+    pub(crate) files: Arc<tokio::sync::Mutex<()>>,
+    /// Held by whoever looks which files there are.
+    pub(crate) looking: tokio::sync::Mutex<()>,
+    /// Files that are in no list any more.
+    pub(crate) discarded: Discarded,
+    /// What is kept of this node's files over a restart; `None` for a reader.
+    pub(crate) manifest: Mutex<Option<Manifest>>,
     /// One thread at a time makes room.
     making_room: Mutex<()>,
     /// Told when half the budget is used.
@@ -64,13 +72,14 @@ pub(crate) struct Core {
 }
 
 /// What only a store that was opened for writing has.
-struct Writer {
-    node: String,
+pub(crate) struct Writer {
+    pub(crate) node: String,
     batch_rows: usize,
     batch_bytes: usize,
     job_bytes: usize,
     spill_age: Duration,
     fsync: Fsync,
+    retention: Vec<(TableId, Retention)>,
     _lock: DirectoryLock,
 }
 
@@ -98,6 +107,7 @@ impl Store {
             job_bytes: options.job_bytes(),
             spill_age: options.spill_age,
             fsync: options.fsync,
+            retention: options.retention,
             _lock: DirectoryLock::take(&options.dir)?,
         };
         let budget = Budget::new(options.memory_bytes);
@@ -147,15 +157,15 @@ impl Store {
             "open the data directory",
             &Path::default(),
         ))?;
-        let reading = Arc::new(FileReading {
-            object_store: Arc::new(object_store),
-            footers: FooterCache::new(footer_bytes),
-        });
+        let reading = Arc::new(FileReading::new(Arc::new(object_store), footer_bytes));
+        let manifest = writer
+            .as_ref()
+            .map(|writer| Manifest::open(&root, &writer.node));
         let logs = match &writer {
             Some(_) => read_logs(&root)?,
             None => Vec::new(),
         };
-        let core = Core {
+        let core = Arc::new(Core {
             root,
             tables: TableId::ALL
                 .iter()
@@ -167,14 +177,15 @@ impl Store {
             foreign: Mutex::default(),
             writer,
             files: Arc::default(),
+            looking: tokio::sync::Mutex::default(),
+            discarded: Discarded::default(),
+            manifest: Mutex::new(manifest),
             making_room: Mutex::default(),
             pressed: Notify::new(),
             logs: AtomicBool::new(false),
             committing: Arc::default(),
-        };
-        let unfinished = core.list_files().await;
-        catalog::remove_temporary(unfinished, &core.reading).await;
-        let core = Arc::new(core);
+        });
+        core.find_files().await?;
         let recovering = Arc::clone(&core);
         spawn_blocking(move || recovering.recover(logs)).await??;
         Ok(Arc::new(Self { core }))
@@ -234,7 +245,10 @@ impl Store {
     ///
     /// If a place lies outside the table's schema.
     pub fn snapshot(&self, table: TableId, projection: Option<&[usize]>) -> Snapshot {
-        self.core.table(table).snapshot(projection)
+        let found_unreadable = self.core.reading.found_unreadable.load(Ordering::Acquire);
+        self.core
+            .table(table)
+            .snapshot(projection, found_unreadable)
     }
 
     /// Where the files of snapshots are read from.
@@ -287,6 +301,29 @@ impl Store {
         SpillerHandle::start(Arc::clone(&self.core), fsync.unwrap_or_default())
     }
 
+    /// Starts the task that keeps the files in order beside everything else, on the current tokio runtime: it lists
+    /// them again, deletes those past their time ([`StoreOptions::retention`]), keeps the manifest and merges small
+    /// files.
+    pub fn start_maintenance(&self) -> MaintenanceHandle {
+        MaintenanceHandle::start(Arc::clone(&self.core))
+    }
+
+    /// Does once what the maintenance does over and over, without listing and merging.
+    pub async fn maintain(&self) {
+        self.core.maintain().await;
+    }
+
+    /// Merges all files that are to be merged by now; returns how many went into others.
+    ///
+    /// # Errors
+    ///
+    /// The first that occurred; the files it was about are as before. Stopping to wait for it stops nothing.
+    pub async fn compact(&self) -> Result<u64, StoreError> {
+        let core = Arc::clone(&self.core);
+        let now = Utc::now().timestamp_micros();
+        spawn_blocking(move || core.merge_due(now, &AtomicBool::new(false))).await?
+    }
+
     /// Rows that had to go since the last call, by table and reason.
     pub fn take_losses(&self) -> Vec<StoreLoss> {
         self.core.losses.take()
@@ -294,8 +331,7 @@ impl Store {
 
     /// Looks again which files there are, so that those of other writers appear and deleted ones go.
     pub async fn refresh(&self) {
-        let _files = self.core.files.lock().await;
-        self.core.list_files().await;
+        self.core.refresh().await;
     }
 
     /// How the store is.
@@ -310,7 +346,7 @@ impl Core {
         &self.tables[table as usize]
     }
 
-    fn window_bytes(&self) -> usize {
+    pub(crate) fn window_bytes(&self) -> usize {
         let open: usize = self.tables.iter().map(Table::open_bytes).sum();
         self.budget.sealed() + open
     }
@@ -362,6 +398,13 @@ impl Core {
         self.window_bytes() > self.budget.limit / 2
     }
 
+    /// How long the files of a table are kept.
+    pub(crate) fn retention(&self, table: TableId) -> Retention {
+        let rules = self.writer.iter().flat_map(|writer| &writer.retention);
+        let mut own = rules.filter(|(id, _)| *id == table);
+        own.next().map(|(_, rule)| *rule).unwrap_or_default()
+    }
+
     /// How often the spiller looks.
     pub(crate) fn tick(&self) -> Duration {
         let age = self
@@ -396,38 +439,6 @@ impl Core {
                 });
             }
         }
-    }
-
-    /// Lists the files of all tables anew; returns what crashes left behind. To be called by one at a time.
-    async fn list_files(&self) -> Vec<Path> {
-        let node = self.writer.as_ref().map(|writer| writer.node.as_str());
-        let listings = join_all(self.tables.iter().map(async |table| {
-            let known = Arc::clone(&table.state.load().files);
-            let listing = catalog::list(table.id, node, &known, &self.reading).await;
-            (table, listing)
-        }))
-        .await;
-        let (mut foreign, mut temporary) = (Vec::new(), Vec::new());
-        for (table, listing) in listings {
-            if let Some(node) = node {
-                let next = catalog::next_sequence(&listing.files, node);
-                table.next_sequence.fetch_max(next, Ordering::Relaxed);
-            }
-            let files = table.without_unfinished(listing.files);
-            table.replace(&[], None, Some(&files.into()));
-            foreign.extend(listing.foreign);
-            temporary.extend(listing.temporary);
-        }
-        let mut known = self.foreign.lock();
-        for path in foreign
-            .iter()
-            .filter(|path| !known.contains(path))
-            .take(SHOWN)
-        {
-            tracing::warn!(path, "leaving alone what is not a file of weir's");
-        }
-        *known = foreign;
-        temporary
     }
 
     /// Writes rows to files on a thread of its own, so that it goes to its end even if nobody waits for it.
@@ -493,33 +504,5 @@ impl Core {
             }
         }
         chosen
-    }
-
-    fn status(&self) -> StoreStatus {
-        let tables: Vec<TableStatus> = self.tables.iter().map(Table::status).collect();
-        let mut unreadable_file_count = 0;
-        let mut unreadable_files = Vec::new();
-        for table in &self.tables {
-            for file in table.state.load().files.iter() {
-                if let Some(reason) = file.unreadable() {
-                    unreadable_file_count += 1;
-                    if unreadable_files.len() < SHOWN {
-                        unreadable_files.push(format!("{}: {reason}", file.path));
-                    }
-                }
-            }
-        }
-        let foreign = self.foreign.lock();
-        StoreStatus {
-            directory: self.root.display().to_string(),
-            read_only: self.writer.is_none(),
-            budget_bytes: self.budget.limit as u64,
-            window_bytes: self.window_bytes() as u64,
-            tables,
-            unreadable_files,
-            unreadable_file_count,
-            foreign_files: foreign.iter().take(SHOWN).cloned().collect(),
-            foreign_file_count: foreign.len() as u64,
-        }
     }
 }

@@ -97,6 +97,12 @@ pub(crate) struct Counters {
     pub(crate) last_error: Mutex<Option<String>>,
     /// Why the log could not be written at the last attempt.
     pub(crate) log_error: Mutex<Option<String>>,
+    pub(crate) merges: AtomicU64,
+    pub(crate) merged_files: AtomicU64,
+    pub(crate) merged_rows: AtomicU64,
+    pub(crate) expired_files: AtomicU64,
+    pub(crate) expired_rows: AtomicU64,
+    pub(crate) expired_bytes: AtomicU64,
 }
 
 impl Table {
@@ -185,8 +191,12 @@ impl Table {
         self.open.lock().accepted_before = rows;
     }
 
-    /// One consistent view of the table.
-    pub(crate) fn snapshot(&self, projection: Option<&[usize]>) -> Snapshot {
+    /// One consistent view of the table. Unreadable files are looked for only where some were found.
+    pub(crate) fn snapshot(
+        &self,
+        projection: Option<&[usize]>,
+        found_unreadable: bool,
+    ) -> Snapshot {
         let every_column: Vec<usize>;
         let columns = if let Some(columns) = projection {
             columns
@@ -201,7 +211,7 @@ impl Table {
                 .map(|_| (open.builder.snapshot(columns), open.times));
             (rows, self.state.load_full())
         };
-        Snapshot::new(self.id, columns, &state, open_rows)
+        Snapshot::new(self.id, columns, &state, open_rows, found_unreadable)
     }
 
     /// When the oldest row of the window arrived.

@@ -1,0 +1,214 @@
+//! One file that is merged, read a small batch at a time, with the columns that its table has now.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray as _, RecordBatch, new_null_array};
+use arrow::buffer::ScalarBuffer;
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Schema, SchemaRef, TimestampMicrosecondType};
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
+
+use super::merge::MergeError;
+use crate::encode::{FORMAT, FORMAT_KEY};
+use crate::error::StoreError;
+use crate::file::DataFile;
+use crate::tables::TableId;
+
+/// Encoded bytes of the rows that are decoded at once.
+const BATCH_BYTES: i64 = 256 << 10;
+const LEAST_BATCH_ROWS: i64 = 16;
+const MOST_BATCH_ROWS: i64 = 8_192;
+/// What a column takes at most while it is read: a page and its dictionary, of 1 MiB each.
+const COLUMN_BYTES: i64 = 2 << 20;
+
+/// A file that is being read for a merge.
+pub(super) struct Input {
+    file: Arc<DataFile>,
+    reader: ParquetRecordBatchReader,
+    schema: SchemaRef,
+    /// For each column of the table its place in the file.
+    places: Vec<Option<usize>>,
+    /// Memory that reading it takes, about.
+    pub(super) memory: u64,
+    /// The rows that are next.
+    batch: RecordBatch,
+    times: ScalarBuffer<i64>,
+    /// How many of them have been taken.
+    taken: usize,
+    /// Rows that are still to be read, as the footer says.
+    unread: usize,
+}
+
+impl Input {
+    /// Opens a file and reads its first rows. The open file stays readable if it is deleted meanwhile.
+    pub(super) fn open(
+        root: &Path,
+        table: TableId,
+        data_file: &Arc<DataFile>,
+    ) -> Result<Self, MergeError> {
+        let unfit = |reason: String| MergeError::input(data_file, reason);
+        let path = root.join(data_file.path.as_ref());
+        let file = File::open(&path).map_err(StoreError::io("open", &path))?;
+        let builder = ParquetRecordBatchReaderBuilder::try_new(file)
+            .map_err(|error| unfit(error.to_string()))?;
+        let metadata = Arc::clone(builder.metadata());
+        check_format(&metadata).map_err(unfit)?;
+        let schema = table.schema();
+        let places = places(&schema, builder.schema()).map_err(unfit)?;
+        let batch_rows = batch_rows(&metadata);
+        let reader = builder
+            .with_batch_size(batch_rows as usize)
+            .build()
+            .map_err(|error| unfit(error.to_string()))?;
+        let mut input = Self {
+            file: Arc::clone(data_file),
+            reader,
+            batch: RecordBatch::new_empty(Arc::clone(&schema)),
+            schema,
+            places,
+            memory: memory(&metadata),
+            times: ScalarBuffer::default(),
+            taken: 0,
+            unread: usize::try_from(metadata.file_metadata().num_rows()).unwrap_or(0),
+        };
+        input.advance()?;
+        Ok(input)
+    }
+
+    /// The rows that are next, with those that have been taken.
+    pub(super) fn batch(&self) -> &RecordBatch {
+        &self.batch
+    }
+
+    /// How many rows of the batch have been taken.
+    pub(super) fn taken(&self) -> usize {
+        self.taken
+    }
+
+    /// Times of the rows of the batch that have not been taken.
+    pub(super) fn times(&self) -> &[i64] {
+        &self.times[self.taken..]
+    }
+
+    /// Takes so many rows of the batch; reads the next one once it is used up, and returns whether it did.
+    pub(super) fn take(&mut self, rows: usize) -> Result<bool, MergeError> {
+        self.taken += rows;
+        let is_used_up = self.taken >= self.batch.num_rows();
+        if is_used_up {
+            self.advance()?;
+        }
+        Ok(is_used_up)
+    }
+
+    /// Reads the next batch; an empty one at the end.
+    fn advance(&mut self) -> Result<(), MergeError> {
+        let last_time = self.times.last().copied().unwrap_or(i64::MIN);
+        self.taken = 0;
+        let read = self.reader.next().transpose();
+        let batch = read
+            .and_then(|batch| batch.map(|batch| self.adapt(&batch)).transpose())
+            .map_err(|error| MergeError::input(&self.file, error.to_string()))?;
+        let is_end = batch.is_none();
+        self.batch = batch.unwrap_or_else(|| RecordBatch::new_empty(Arc::clone(&self.schema)));
+        let left = self.unread.checked_sub(self.batch.num_rows());
+        self.unread = left.filter(|&left| left == 0 || !is_end).ok_or_else(|| {
+            MergeError::input(&self.file, "it has not as many rows as it says".to_owned())
+        })?;
+        let times = self
+            .batch
+            .column(0)
+            .as_primitive::<TimestampMicrosecondType>();
+        self.times = times.values().clone();
+        if !self.times.is_sorted() || self.times.first().is_some_and(|&first| first < last_time) {
+            let reason = "its rows are not ordered by time".to_owned();
+            return Err(MergeError::input(&self.file, reason));
+        }
+        Ok(())
+    }
+
+    /// The batch with the columns of the table: NULL where the file has none.
+    fn adapt(&self, batch: &RecordBatch) -> Result<RecordBatch, arrow::error::ArrowError> {
+        let columns: Result<Vec<ArrayRef>, _> = self
+            .schema
+            .fields()
+            .iter()
+            .zip(&self.places)
+            .map(
+                |(field, place)| match place.map(|place| batch.column(place)) {
+                    Some(column) if column.data_type() == field.data_type() => {
+                        Ok(Arc::clone(column))
+                    }
+                    Some(column) => cast(column, field.data_type()),
+                    None => Ok(new_null_array(field.data_type(), batch.num_rows())),
+                },
+            )
+            .collect();
+        RecordBatch::try_new(Arc::clone(&self.schema), columns?)
+    }
+}
+
+/// A file of another version of the layout may mean something that is not known here.
+fn check_format(metadata: &ParquetMetaData) -> Result<(), String> {
+    let entries = metadata.file_metadata().key_value_metadata();
+    let mut entries = entries.into_iter().flatten();
+    let format = entries.find(|entry| entry.key == FORMAT_KEY);
+    match format.map(|entry| entry.value.as_deref().unwrap_or_default()) {
+        Some(FORMAT) => Ok(()),
+        Some(other) => Err(format!("it is of version {other} of the files' layout")),
+        None => Err("it does not say of which version of the files' layout it is".to_owned()),
+    }
+}
+
+/// Where the table's columns are in the file, if the merged file can hold all that is in it.
+fn places(table: &Schema, file: &Schema) -> Result<Vec<Option<usize>>, String> {
+    for field in file.fields() {
+        let name = field.name();
+        let Ok(wanted) = table.field_with_name(name) else {
+            return Err(format!(
+                "it has a column `{name}`, which this version of weir does not know"
+            ));
+        };
+        if values_of(wanted.data_type()) != values_of(field.data_type()) {
+            return Err(format!("its column `{name}` is of another type"));
+        }
+    }
+    let places = table.fields().iter().map(|field| {
+        let place = file.index_of(field.name()).ok();
+        if place.is_none() && !field.is_nullable() {
+            return Err(format!("it lacks the column `{}`", field.name()));
+        }
+        Ok(place)
+    });
+    places.collect()
+}
+
+/// The type without the dictionary around it, which is a matter of how values are kept.
+fn values_of(data_type: &DataType) -> &DataType {
+    match data_type {
+        DataType::Dictionary(_, values) => values,
+        other => other,
+    }
+}
+
+/// Rows of a batch, so that large ones are few.
+fn batch_rows(metadata: &ParquetMetaData) -> i64 {
+    let groups = metadata.row_groups().iter();
+    let row_bytes = groups.map(|group| group.total_byte_size() / group.num_rows().max(1));
+    let largest = row_bytes.max().unwrap_or(0).max(1);
+    (BATCH_BYTES / largest).clamp(LEAST_BATCH_ROWS, MOST_BATCH_ROWS)
+}
+
+fn memory(metadata: &ParquetMetaData) -> u64 {
+    let group_bytes = |group: &RowGroupMetaData| -> i64 {
+        let columns = group.columns().iter();
+        columns
+            .map(|column| column.uncompressed_size().clamp(0, COLUMN_BYTES))
+            .sum()
+    };
+    let largest = metadata.row_groups().iter().map(group_bytes).max();
+    // Decoded rows take several times the room of encoded ones.
+    (largest.unwrap_or(0) + 4 * BATCH_BYTES) as u64
+}
