@@ -132,12 +132,11 @@ impl DataFile {
         self.stats.get().copied()
     }
 
-    /// Number of rows: exact where [`Self::stats`] is known, else as the file's name says.
+    /// Number of rows: exact where [`Self::stats`] is known and for files that no compaction made, else what the name
+    /// allows at most.
     pub fn rows(&self) -> u64 {
-        self.stats()
-            .map(|stats| stats.rows)
-            .or(self.name.rows())
-            .unwrap_or(0)
+        let stats = self.stats().map(|stats| stats.rows);
+        stats.unwrap_or(self.name.most_rows())
     }
 
     /// Earliest and latest `time` (µs) that its rows can have: exact where [`Self::stats`] is known, else its hour.

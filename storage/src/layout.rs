@@ -191,7 +191,12 @@ impl FileName {
 
     /// Rows of a level 0 file; `None` for a merged one, whose range may have holes.
     pub(crate) fn rows(&self) -> Option<u64> {
-        (self.level == 0).then(|| self.last_sequence - self.first_sequence + 1)
+        (self.level == 0).then(|| self.most_rows())
+    }
+
+    /// Rows that the file has at most.
+    pub(crate) fn most_rows(&self) -> u64 {
+        self.last_sequence - self.first_sequence + 1
     }
 }
 

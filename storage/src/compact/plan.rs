@@ -84,6 +84,9 @@ pub(crate) fn choose(parts: &[Part], is_over: bool, accounted: &Accounted) -> Op
     } else {
         GROWTH_WHILE_IT_GOES_ON
     };
+    if overlap(parts) {
+        return None;
+    }
     let mut best: Option<(f64, Range<usize>)> = None;
     let mut start = 0;
     for run in parts.chunk_by(|one, next| are_neighbours(one, next, accounted)) {
@@ -109,9 +112,20 @@ pub(crate) fn choose(parts: &[Part], is_over: bool, accounted: &Accounted) -> Op
     best.map(|(_, places)| places)
 }
 
+/// Whether files have numbers in common, as no two have that weir wrote and that can be read: which of them are right
+/// is not for a merge to say.
+fn overlap(parts: &[Part]) -> bool {
+    let mut end = None;
+    parts.iter().any(|part| {
+        let overlaps = end.is_some_and(|end| part.range.0 <= end);
+        end = end.max(Some(part.range.1));
+        overlaps
+    })
+}
+
 fn are_neighbours(one: &Part, next: &Part, accounted: &Accounted) -> bool {
     let (end, begin) = (one.range.1, next.range.0);
-    !one.is_sealed() && !next.is_sealed() && end < begin && accounted.holds(end, begin)
+    !one.is_sealed() && !next.is_sealed() && accounted.holds(end, begin)
 }
 
 #[cfg(test)]
@@ -214,6 +228,14 @@ mod tests {
         // Known from another hour.
         ranges.push((10, 19));
         assert_eq!(choose(&files, true, &Accounted::new(ranges)), Some(0..3));
+    }
+
+    #[test]
+    fn files_with_numbers_in_common_are_left_alone() {
+        let mut files = parts(&[10; 4]);
+        files[0].range = (0, 39);
+        files[0].is_fixed = true;
+        assert_eq!(choose(&files, true, &everything()), None);
     }
 
     #[test]

@@ -16,6 +16,8 @@ enum Step {
     Flush,
     Refresh,
     Sync,
+    Compact,
+    Maintain,
     Reopen,
     Crash,
 }
@@ -28,6 +30,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::Flush),
         1 => Just(Step::Refresh),
         1 => Just(Step::Sync),
+        2 => Just(Step::Compact),
+        1 => Just(Step::Maintain),
         1 => Just(Step::Reopen),
         1 => Just(Step::Crash),
     ];
@@ -63,6 +67,8 @@ async fn run(steps: Vec<Step>) {
                 store.sync().await.unwrap();
                 durable = expected.len();
             }
+            Step::Compact => drop(store.compact().await.unwrap()),
+            Step::Maintain => store.maintain().await,
             Step::Reopen => {
                 store.flush().await.unwrap();
                 durable = expected.len();

@@ -1,8 +1,12 @@
 //! The store through its public surface, on real files.
 #![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
 
+mod by_hand;
+mod compaction;
 mod directory;
 mod exactly_once;
 mod faults;
 mod log;
+mod manifest;
+mod retention;
 mod rows;
