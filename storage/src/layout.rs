@@ -155,8 +155,7 @@ impl FileName {
             level,
         } = self;
         format!(
-            "{node}-{first_sequence:0width$}-{last_sequence:0width$}-L{level}",
-            width = SEQUENCE_DIGITS
+            "{node}-{first_sequence:0SEQUENCE_DIGITS$}-{last_sequence:0SEQUENCE_DIGITS$}-L{level}"
         )
     }
 

@@ -75,11 +75,10 @@ async fn run(core: Arc<Core>, mut stopped: oneshot::Receiver<()>) {
             core.refresh().await;
             listing_due = Instant::now() + LISTING.max(began.elapsed() * REST);
         }
-        if let Some(merge) = merging.take_if(|merge| merge.is_finished()) {
-            if let Err(error) = outcome(merge).await {
-                tracing::warn!(error, "cannot merge files; they stay as they are");
-                merging_due = Instant::now() + PAUSE;
-            }
+        if let Some(merge) = merging.take_if(|merge| merge.is_finished())
+            && !went_well(merge).await
+        {
+            merging_due = Instant::now() + PAUSE;
         }
         if merging.is_none() && Instant::now() >= merging_due && !core.is_in_need() {
             let (core, stop) = (Arc::clone(&core), Arc::clone(&stop.0));
@@ -94,20 +93,21 @@ async fn run(core: Arc<Core>, mut stopped: oneshot::Receiver<()>) {
         }
     }
     drop(stop);
-    if let Some(merge) = merging
-        && let Err(error) = outcome(merge).await
-    {
-        tracing::warn!(error, "cannot merge files; they stay as they are");
+    if let Some(merge) = merging {
+        went_well(merge).await;
     }
     core.maintain().await;
 }
 
-async fn outcome(merge: JoinHandle<Result<u64, StoreError>>) -> Result<(), String> {
-    match merge.await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(error) => Err(error.to_string()),
-    }
+/// Waits until a merge has ended.
+async fn went_well(merge: JoinHandle<Result<u64, StoreError>>) -> bool {
+    let error = match merge.await {
+        Ok(Ok(_)) => return true,
+        Ok(Err(error)) => error.to_string(),
+        Err(error) => error.to_string(),
+    };
+    tracing::warn!(error, "cannot merge files; they stay as they are");
+    false
 }
 
 impl Core {
