@@ -16,7 +16,7 @@ use crate::tables::TableId;
 /// directory's time.
 const CLOCK_STEP: Duration = Duration::from_millis(20);
 /// How often a directory that goes on changing is read.
-const READS: usize = 20;
+const READS: usize = 10;
 
 /// What lies in a table's directory.
 #[derive(Debug, Default)]

@@ -442,18 +442,25 @@ async fn snapshots_taken_while_files_merge_show_every_row_once() {
             for number in 0..ROWS {
                 store.append(numbered(number, TEN_PM + (number % 3) * HOUR));
                 appended.store(number + 1, Ordering::Release);
-                if number % 200 == 0 {
+                if number % 50 == 0 {
                     std::thread::sleep(Duration::from_millis(4));
                 }
             }
         })
     };
-    let upkeep = {
+    let merging = {
         let (store, is_done) = (Arc::clone(&store), Arc::clone(&is_done));
         tokio::spawn(async move {
             while !is_done.load(Ordering::Acquire) {
                 store.compact().await.unwrap();
                 store.maintain().await;
+            }
+        })
+    };
+    let looking = {
+        let (store, is_done) = (Arc::clone(&store), Arc::clone(&is_done));
+        tokio::spawn(async move {
+            while !is_done.load(Ordering::Acquire) {
                 store.refresh().await;
             }
         })
@@ -477,7 +484,8 @@ async fn snapshots_taken_while_files_merge_show_every_row_once() {
     spiller.stop().await;
     store.flush().await.unwrap();
     is_done.store(true, Ordering::Release);
-    upkeep.await.unwrap();
+    merging.await.unwrap();
+    looking.await.unwrap();
     store.compact().await.unwrap();
     store.maintain().await;
     assert_eq!(numbers(&store).await, (0..ROWS).collect::<Vec<_>>());
