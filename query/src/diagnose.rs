@@ -231,11 +231,12 @@ impl Diagnosis<'_> {
     }
 }
 
-/// Whether the error is that a file of the snapshot is gone or broken: later snapshots leave it out.
-pub(crate) fn is_unreadable_file(error: &DataFusionError) -> bool {
+/// Whether the error is that a file of the snapshot is gone, is broken or was cut: another look may find what took its
+/// place, and later snapshots leave out what is broken.
+pub(crate) fn is_about_a_file(error: &DataFusionError) -> bool {
     matches!(
         find::<StoreError>(error),
-        Some(StoreError::Unreadable { .. })
+        Some(StoreError::Unreadable { .. } | StoreError::Gone { .. } | StoreError::Object { .. })
     )
 }
 

@@ -32,7 +32,7 @@ use weir_storage::{Store, TableId};
 
 use crate::answer::{BatchStream, Ending, QueryAnswer};
 use crate::catalog::{CATALOG, SCHEMA, Snapshots, catalog};
-use crate::diagnose::{Diagnosis, is_unreadable_file};
+use crate::diagnose::{Diagnosis, is_about_a_file};
 use crate::error::{QueryError, QueryErrorKind};
 use crate::functions;
 use crate::interrupt::{Interest, interruptible};
@@ -44,6 +44,9 @@ use crate::table::STORE_URL;
 
 /// Batches made ahead of the reader.
 const BATCHES_AHEAD: usize = 4;
+/// How often a query looks again and begins anew because files of its snapshot went: a reader beside a server that
+/// merges files may be late more than once.
+const TRIES: usize = 4;
 /// Consumers of memory that a log line about exhausted memory names.
 const CONSUMERS_NAMED: NonZeroUsize = NonZeroUsize::new(3).expect("3 is not 0");
 /// Most rows a limit can say and one more of them still be counted: the planner counts them as `i64`.
@@ -252,9 +255,25 @@ struct Driver {
 /// How far a run came.
 enum Run {
     Ended,
-    /// A file turned out to be gone or broken before a row was sent: a fresh snapshot leaves it out, and has the
-    /// one that replaced it.
+    /// A file turned out to be gone or broken before a row was sent: a fresh look leaves it out, and finds the one
+    /// that replaced it.
     FileLeftOut,
+}
+
+/// Why there is no plan.
+struct NoPlan {
+    error: QueryError,
+    /// Whether a fresh look at the files may help.
+    is_about_a_file: bool,
+}
+
+impl From<QueryError> for NoPlan {
+    fn from(error: QueryError) -> Self {
+        Self {
+            error,
+            is_about_a_file: false,
+        }
+    }
 }
 
 impl Driver {
@@ -270,7 +289,15 @@ impl Driver {
 
     async fn run(self, planned: oneshot::Sender<Result<SchemaRef, QueryError>>) {
         let mut planned = Some(planned);
-        for is_last_try in [false, true] {
+        for attempt in 1..=TRIES {
+            let is_last_try = attempt == TRIES;
+            if attempt > 1 {
+                tokio::select! {
+                    biased;
+                    () = self.sender.closed() => return,
+                    () = self.shared.store.refresh() => {}
+                }
+            }
             let plan = tokio::select! {
                 biased;
                 () = self.sender.closed() => return,
@@ -278,7 +305,11 @@ impl Driver {
             };
             let (stream, tokens) = match plan {
                 Ok(plan) => plan,
-                Err(error) => {
+                Err(NoPlan {
+                    is_about_a_file: true,
+                    ..
+                }) if !is_last_try => continue,
+                Err(NoPlan { error, .. }) => {
                     match planned.take() {
                         // The caller may have gone meanwhile.
                         Some(planned) => drop(planned.send(Err(error))),
@@ -299,7 +330,7 @@ impl Driver {
         }
     }
 
-    async fn plan(&self) -> Result<(SendableRecordBatchStream, Vec<TokenWithSpan>), QueryError> {
+    async fn plan(&self) -> Result<(SendableRecordBatchStream, Vec<TokenWithSpan>), NoPlan> {
         let request = &self.request;
         let values = MacroValues {
             from: request.from,
@@ -311,7 +342,10 @@ impl Driver {
         let statement = PlannedStatement::Statement(Box::new(parsed.statement));
         match self.plan_statement(statement, params).await {
             Ok(stream) => Ok((stream, parsed.tokens)),
-            Err(error) => Err(self.diagnosis(&parsed.tokens).of(&error)),
+            Err(error) => Err(NoPlan {
+                is_about_a_file: is_about_a_file(&error),
+                error: self.diagnosis(&parsed.tokens).of(&error),
+            }),
         }
     }
 
@@ -386,7 +420,7 @@ impl Driver {
                 }
                 Some(Ok(batch)) => batch,
                 Some(Err(error)) => {
-                    if rows == 0 && !is_last_try && is_unreadable_file(&error) {
+                    if rows == 0 && !is_last_try && is_about_a_file(&error) {
                         return Run::FileLeftOut;
                     }
                     self.send(Err(self.diagnosis(tokens).of(&error))).await;

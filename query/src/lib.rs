@@ -24,6 +24,7 @@ mod functions;
 mod interrupt;
 mod macros;
 mod names;
+mod prune;
 mod reader;
 mod request;
 mod statement;

@@ -57,7 +57,9 @@ struct StoreReader {
 impl StoreReader {
     fn error(&self, source: object_store::Error) -> ParquetError {
         let error = match source {
-            object_store::Error::NotFound { .. } => self.file.mark_unreadable("the file is gone"),
+            object_store::Error::NotFound { .. } => StoreError::Gone {
+                path: self.file.path.to_string(),
+            },
             source => StoreError::Object {
                 action: "read",
                 path: self.file.path.to_string(),

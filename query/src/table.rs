@@ -7,7 +7,7 @@
 
 use std::cmp::Reverse;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -15,9 +15,10 @@ use async_trait::async_trait;
 use chrono::DateTime;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::config::TableParquetOptions;
-use datafusion::common::pruning::PrunableStatistics;
 use datafusion::common::stats::Precision;
-use datafusion::common::{DFSchema, Result, ScalarValue, Statistics, internal_err};
+use datafusion::common::{
+    ColumnStatistics, DFSchema, Result, ScalarValue, Statistics, internal_err,
+};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
@@ -27,7 +28,6 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::union::UnionExec;
@@ -36,6 +36,7 @@ use object_store::ObjectMeta;
 use weir_storage::{DataFile, StoreError, TableId};
 
 use crate::catalog::{Snapshots, TakenSnapshot};
+use crate::prune::TimeRanges;
 use crate::reader::StoreReaderFactory;
 
 /// Where the store's files are found among `DataFusion`'s object stores.
@@ -78,16 +79,8 @@ impl StoreTable {
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
         let schema = self.table.schema();
         let snapshot = &taken.snapshot;
-        let statistics = snapshot
-            .batches
-            .iter()
-            .zip(&snapshot.batch_times)
-            .map(|(batch, times)| {
-                let rows = Precision::Exact(batch.num_rows());
-                Arc::new(statistics(&schema, rows, Precision::Exact, *times))
-            })
-            .collect();
-        let keep = may_match(&schema, predicate, statistics)?;
+        let times: TimeRanges = snapshot.batch_times.iter().copied().collect();
+        let keep = times.may_match(&schema, predicate)?;
         let batches: Vec<RecordBatch> = snapshot
             .batches
             .iter()
@@ -118,11 +111,8 @@ impl StoreTable {
         limit: Option<usize>,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
         let schema = self.table.schema();
-        let statistics = files
-            .iter()
-            .map(|file| Arc::new(file_statistics(&schema, file)))
-            .collect();
-        let keep = may_match(&schema, predicate, statistics)?;
+        let times: TimeRanges = files.iter().map(|file| file.time_bounds()).collect();
+        let keep = times.may_match(&schema, predicate)?;
         let mut kept: Vec<Arc<DataFile>> = files
             .iter()
             .zip(keep)
@@ -141,13 +131,9 @@ impl StoreTable {
         // Dealt out like cards, so that every group starts with new files.
         let groups = state.config().target_partitions().clamp(1, kept.len());
         let mut dealt: Vec<Vec<PartitionedFile>> = vec![Vec::new(); groups];
-        let mut all = Vec::with_capacity(kept.len());
         for (index, file) in kept.iter().enumerate() {
-            let statistics = Arc::new(file_statistics(&schema, file));
-            dealt[index % groups].push(partitioned_file(file, &statistics));
-            all.push(statistics);
+            dealt[index % groups].push(partitioned_file(file));
         }
-        let total = Statistics::try_merge_iter(all.iter().map(AsRef::as_ref), &schema)?;
 
         let options = TableParquetOptions {
             global: state.config_options().execution.parquet.clone(),
@@ -160,7 +146,7 @@ impl StoreTable {
         let config =
             FileScanConfigBuilder::new(ObjectStoreUrl::parse(STORE_URL)?, Arc::new(source))
                 .with_file_groups(dealt.into_iter().map(FileGroup::new).collect())
-                .with_statistics(total)
+                .with_statistics(total_statistics(&schema, &kept))
                 .with_limit(limit)
                 .with_projection_indices(Some(projection.to_vec()))?
                 .build();
@@ -230,26 +216,8 @@ impl fmt::Debug for StoreTable {
     }
 }
 
-/// For each file or batch whether it may hold rows that match.
-fn may_match(
-    schema: &SchemaRef,
-    predicate: Option<&Arc<dyn PhysicalExpr>>,
-    statistics: Vec<Arc<Statistics>>,
-) -> Result<Vec<bool>> {
-    let everything = vec![true; statistics.len()];
-    let Some(predicate) = predicate.filter(|_| !statistics.is_empty()) else {
-        return Ok(everything);
-    };
-    let pruning = PruningPredicateBuilder::new()
-        .with_file_schema(Arc::clone(schema))
-        .build(Arc::clone(predicate));
-    let Some(pruning) = pruning else {
-        return Ok(everything);
-    };
-    pruning.prune(&PrunableStatistics::new(statistics, Arc::clone(schema)))
-}
-
 /// The files that can be read, all with exact statistics. The store leaves the others out from now on, and says so.
+/// One that is gone fails the planning: its rows may be in another file by now.
 async fn readable(files: Vec<Arc<DataFile>>) -> Result<Vec<Arc<DataFile>>> {
     let loaded: Vec<Option<Arc<DataFile>>> = stream::iter(files)
         .map(|file| async move {
@@ -265,7 +233,7 @@ async fn readable(files: Vec<Arc<DataFile>>) -> Result<Vec<Arc<DataFile>>> {
     Ok(loaded.into_iter().flatten().collect())
 }
 
-fn partitioned_file(file: &Arc<DataFile>, statistics: &Arc<Statistics>) -> PartitionedFile {
+fn partitioned_file(file: &Arc<DataFile>) -> PartitionedFile {
     PartitionedFile::new_from_meta(ObjectMeta {
         location: file.path.clone(),
         // A file never changes, so nothing compares this.
@@ -274,46 +242,55 @@ fn partitioned_file(file: &Arc<DataFile>, statistics: &Arc<Statistics>) -> Parti
         e_tag: None,
         version: None,
     })
-    .with_statistics(Arc::clone(statistics))
+    .with_statistics(Arc::new(file_statistics(file)))
     .with_extension(Arc::clone(file))
 }
 
-/// What the store knows of a file without opening it.
-fn file_statistics(schema: &SchemaRef, file: &DataFile) -> Statistics {
-    match file.stats() {
-        Some(stats) => statistics(
-            schema,
-            Precision::Exact(stats.rows as usize),
-            Precision::Exact,
-            (stats.min_time, stats.max_time),
-        ),
-        None => statistics(
-            schema,
-            Precision::Inexact(file.rows() as usize),
-            Precision::Inexact,
-            file.time_bounds(),
-        ),
+/// What the store knows of a file without opening it: of `time`, the first column, only. There may be tens of
+/// thousands of files, and what is unknown of forty columns takes 12 KiB a file to say.
+fn file_statistics(file: &DataFile) -> Statistics {
+    let (rows, is_exact) = match file.stats() {
+        Some(stats) => (stats.rows, true),
+        None => (file.rows(), false),
+    };
+    let mut statistics = Statistics {
+        num_rows: Precision::Exact(rows as usize),
+        total_byte_size: Precision::Absent,
+        column_statistics: vec![time_statistics(file.time_bounds())],
+    };
+    if !is_exact {
+        statistics = statistics.to_inexact();
+    }
+    statistics
+}
+
+/// What the store knows of all files together.
+fn total_statistics(schema: &SchemaRef, files: &[Arc<DataFile>]) -> Statistics {
+    let mut statistics = Statistics::new_unknown(schema);
+    let bounds = files.iter().map(|file| file.time_bounds());
+    let times = bounds.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)));
+    let rows: u64 = files.iter().map(|file| file.rows()).sum();
+    statistics.num_rows = Precision::Exact(rows as usize);
+    if let (Some(times), Some(time)) = (times, statistics.column_statistics.first_mut()) {
+        *time = time_statistics(times);
+    }
+    if files.iter().all(|file| file.stats().is_some()) {
+        statistics
+    } else {
+        statistics.to_inexact()
     }
 }
 
-fn statistics(
-    schema: &SchemaRef,
-    rows: Precision<usize>,
-    precision: fn(ScalarValue) -> Precision<ScalarValue>,
-    (min_time, max_time): (i64, i64),
-) -> Statistics {
+fn time_statistics((earliest, latest): (i64, i64)) -> ColumnStatistics {
+    static UTC: LazyLock<Arc<str>> = LazyLock::new(|| "UTC".into());
     let timestamp = |microseconds| {
-        precision(ScalarValue::TimestampMicrosecond(
-            Some(microseconds),
-            Some("UTC".into()),
-        ))
+        let zone = Some(Arc::clone(&UTC));
+        Precision::Exact(ScalarValue::TimestampMicrosecond(Some(microseconds), zone))
     };
-    let mut statistics = Statistics::new_unknown(schema);
-    statistics.num_rows = rows;
-    if let Some(time) = statistics.column_statistics.first_mut() {
-        time.null_count = Precision::Exact(0);
-        time.min_value = timestamp(min_time);
-        time.max_value = timestamp(max_time);
+    ColumnStatistics {
+        null_count: Precision::Exact(0),
+        min_value: timestamp(earliest),
+        max_value: timestamp(latest),
+        ..ColumnStatistics::new_unknown()
     }
-    statistics
 }

@@ -146,3 +146,55 @@ pub(crate) fn next_sequence(files: &[Arc<DataFile>], node: &str) -> u64 {
         .max()
         .unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use object_store::memory::InMemory;
+
+    use super::*;
+    use crate::layout::Hour;
+
+    fn file(number: u64) -> Arc<DataFile> {
+        let name = FileName {
+            hour: Hour::of(0),
+            node: "a".to_owned(),
+            first_sequence: number,
+            last_sequence: number,
+            level: 0,
+        };
+        let reading = Arc::new(FileReading::new(Arc::new(InMemory::new()), 0));
+        let path = name.path(TableId::Flow);
+        Arc::new(DataFile::new(path, 1, DateTime::UNIX_EPOCH, name, reading))
+    }
+
+    /// The numbers of the files after a listing during which this process changed the list from `before` to `now`.
+    fn reconciled(before: &[u64], listed: &[u64], now: &[u64]) -> Vec<u64> {
+        let all: Vec<Arc<DataFile>> = (0..10).map(file).collect();
+        let pick = |numbers: &[u64]| -> Vec<Arc<DataFile>> {
+            let file = |&number: &u64| Arc::clone(&all[number as usize]);
+            numbers.iter().map(file).collect()
+        };
+        let files = reconcile(&pick(before), pick(listed), &pick(now));
+        files.iter().map(|file| file.name.first_sequence).collect()
+    }
+
+    #[test]
+    fn what_others_did_shows_in_the_listing() {
+        assert_eq!(reconciled(&[1, 2], &[1, 2], &[1, 2]), [1, 2]);
+        assert_eq!(reconciled(&[1, 2], &[2, 3], &[1, 2]), [2, 3]);
+        assert_eq!(reconciled(&[], &[1], &[]), [1]);
+    }
+
+    #[test]
+    fn what_this_process_did_meanwhile_counts_whatever_the_listing_saw() {
+        // It added 3, and the listing came before or after.
+        assert_eq!(reconciled(&[1, 2], &[1, 2], &[1, 2, 3]), [1, 2, 3]);
+        assert_eq!(reconciled(&[1, 2], &[1, 2, 3], &[1, 2, 3]), [1, 2, 3]);
+        // It removed 1.
+        assert_eq!(reconciled(&[1, 2], &[1, 2], &[2]), [2]);
+        assert_eq!(reconciled(&[1, 2], &[2], &[2]), [2]);
+        // All at once, and others removed 2 and added 4.
+        assert_eq!(reconciled(&[1, 2, 5], &[1, 4, 5], &[2, 3, 5]), [3, 4, 5]);
+    }
+}

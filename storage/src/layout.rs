@@ -179,6 +179,11 @@ impl FileName {
         })
     }
 
+    /// First and last sequence number.
+    pub(crate) fn range(&self) -> (u64, u64) {
+        (self.first_sequence, self.last_sequence)
+    }
+
     /// Whether this is a file into which that one of the same table was merged, so that its rows count here.
     pub(crate) fn covers(&self, other: &Self) -> bool {
         self.level > other.level

@@ -207,6 +207,8 @@ impl Core {
                 .counters
                 .expired_bytes
                 .fetch_add(bytes, Ordering::Relaxed);
+            let ranges = expired.iter().map(|file| file.name.range());
+            table.expired.lock().extend(ranges);
             self.discarded.add(table.id, expired.into_iter().cloned());
         }
     }

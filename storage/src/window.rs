@@ -70,6 +70,8 @@ pub(crate) struct Table {
     pub(crate) dropped: Mutex<Dropped>,
     /// Spills whose files are on disk and in the log, but could not be given their names.
     pub(crate) unfinished: Mutex<Vec<Unfinished>>,
+    /// Sequence numbers of files that were let go because their time was over: they are not missing.
+    pub(crate) expired: Mutex<Vec<(u64, u64)>>,
     pub(crate) counters: Counters,
 }
 
@@ -125,6 +127,7 @@ impl Table {
             log: Mutex::new(None),
             dropped: Mutex::default(),
             unfinished: Mutex::default(),
+            expired: Mutex::default(),
             counters: Counters::default(),
         }
     }

@@ -73,7 +73,8 @@ impl Core {
                 let parts: Vec<Part> = own.iter().map(|file| part(file)).collect();
                 let accounted = accounted.get_or_insert_with(|| {
                     let own = files.iter().filter(|file| file.name.node == *node);
-                    Accounted::new(own.map(|file| range(file)).collect())
+                    let own = own.map(|file| file.name.range());
+                    Accounted::new(own.chain(table.expired.lock().iter().copied()).collect())
                 });
                 let places = plan::choose(&parts, is_over, accounted)?;
                 Some(Job {
@@ -94,7 +95,13 @@ impl Core {
             }
             let table = self.table(job.table);
             match self.merge(table, &job, stop) {
-                Ok(merged) => count += merged,
+                Ok(merged) => {
+                    count += merged;
+                    // At once where no query holds them: until then other programs see their rows twice.
+                    drop(job);
+                    let _files = Arc::clone(&self.files).blocking_lock_owned();
+                    self.discarded.delete_unused(&self.root);
+                }
                 Err(MergeError::Stopped) => break,
                 Err(MergeError::Input { file, reason }) => file.mark_unmergeable(&reason),
                 Err(MergeError::Output(error)) => return Err(error),
@@ -207,7 +214,7 @@ impl Core {
 
 fn part(file: &DataFile) -> Part {
     Part {
-        range: range(file),
+        range: file.name.range(),
         rows: file.rows(),
         bytes: file.size,
         is_fixed: file.unreadable().is_some()
@@ -216,10 +223,6 @@ fn part(file: &DataFile) -> Part {
             || file.name.level == u8::MAX
             || (file.stats().is_none() && file.name.rows().is_none()),
     }
-}
-
-fn range(file: &DataFile) -> (u64, u64) {
-    (file.name.first_sequence, file.name.last_sequence)
 }
 
 /// The name of the file that takes the place of these neighbours.
