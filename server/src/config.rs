@@ -1,12 +1,16 @@
 //! The settings of `weir serve`: the same names on the command line and in the configuration file.
 
+mod retain;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytesize::ByteSize;
 use serde::{Deserialize, Deserializer, de};
-use weir_storage::Fsync;
+use weir_storage::{Fsync, Retention, TableId};
+
+use retain::RetainRule;
 
 /// Where data lies unless told otherwise.
 pub(crate) const DEFAULT_DATA: &str = "./weir-data";
@@ -17,6 +21,7 @@ const DEFAULT_MEMORY: ByteSize = ByteSize::mib(256);
 /// With less, every few rows would be a file.
 const MIN_MEMORY: ByteSize = ByteSize::mib(1);
 const MAX_MEMORY: ByteSize = ByteSize::tib(1);
+const DEFAULT_SPILL_AGE: Duration = Duration::from_mins(1);
 const DEFAULT_FLOW_INTERVAL: Duration = Duration::from_secs(10);
 const DEFAULT_DNS_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -36,6 +41,16 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     #[serde(deserialize_with = "size")]
     pub memory: Option<ByteSize>,
+
+    /// How long rows stay in memory before they go to a file [default: 60s]
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[serde(deserialize_with = "duration")]
+    pub spill_age: Option<Duration>,
+
+    /// How long files of a table are kept, by age, size or both: http_events=7d,50GB; *=30d is for all tables without a rule
+    /// of their own; may be repeated [default: for ever]
+    #[arg(long, value_name = "TABLE=AGE,SIZE")]
+    pub retain: Vec<RetainRule>,
 
     /// Directory of a cgroup v2 to watch, with all below it; may be repeated [default: the whole machine]
     #[arg(long, value_name = "PATH")]
@@ -119,6 +134,10 @@ pub(crate) struct Config {
     pub listen: String,
     /// Bytes for the newest rows of all tables together.
     pub memory: usize,
+    /// How long rows stay in memory before they go to a file.
+    pub spill_age: Duration,
+    /// How long the files of tables are kept; those of other tables, for ever.
+    pub retention: Vec<(TableId, Retention)>,
     /// The cgroups to watch; empty is the root of the hierarchy.
     pub cgroups: Vec<PathBuf>,
     /// Whether to capture.
@@ -158,6 +177,9 @@ pub(crate) enum ConfigError {
     /// Memory that holds no rows to speak of, or that no machine has.
     #[error("memory is {0}; give it between {least} and {most}, for example 256MiB", least = MIN_MEMORY, most = MAX_MEMORY)]
     Memory(ByteSize),
+    /// Two rules for the same table.
+    #[error("--retain names {0} twice; write one rule with both limits, for example {0}=7d,50GB")]
+    Retain(String),
     /// An interval of no length.
     #[error("{0} must be longer than nothing; write for example 10s")]
     Zero(&'static str),
@@ -171,6 +193,8 @@ impl Config {
             data,
             listen,
             memory,
+            spill_age,
+            retain,
             cgroup,
             no_capture,
             node,
@@ -183,6 +207,11 @@ impl Config {
         } else {
             cgroup
         };
+        let retain = if retain.is_empty() {
+            file.retain
+        } else {
+            retain
+        };
         let memory = memory.or(file.memory).unwrap_or(DEFAULT_MEMORY);
         Ok(Self {
             data: data.or(file.data).unwrap_or_else(|| DEFAULT_DATA.into()),
@@ -190,6 +219,8 @@ impl Config {
                 .or(file.listen)
                 .unwrap_or_else(|| DEFAULT_LISTEN.to_owned()),
             memory: memory_bytes(memory)?,
+            spill_age: positive("spill-age", spill_age.or(file.spill_age), DEFAULT_SPILL_AGE)?,
+            retention: retain::resolve(&retain).map_err(ConfigError::Retain)?,
             cgroups,
             capture: !(no_capture || file.no_capture),
             node: node_name(node.or(file.node))?,
@@ -263,11 +294,13 @@ mod tests {
     fn flags_win_over_the_file_and_the_file_over_defaults() {
         let file = file_with(
             "data = '/srv/weir'\nlisten = '127.0.0.1:1'\nmemory = '1MiB'\nno-capture = true\n\
-             cgroup = ['/a', '/b']\nflow-interval = '2s'\nfsync = 'never'\nnode = 'file'\n",
+             cgroup = ['/a', '/b']\nflow-interval = '2s'\nfsync = 'never'\nnode = 'file'\n\
+             spill-age = '5s'\nretain = ['flows=1h', '*=1GB']\n",
         );
         let flags = Settings {
             node: Some("flag".to_owned()),
             cgroup: vec!["/c".into()],
+            retain: vec!["flows=1d".parse().expect("a rule")],
             ..Settings::default()
         };
         let config = Config::resolve(flags, Some(file.path())).expect("valid settings");
@@ -277,6 +310,14 @@ mod tests {
                 data: "/srv/weir".into(),
                 listen: "127.0.0.1:1".to_owned(),
                 memory: 1024 * 1024,
+                spill_age: Duration::from_secs(5),
+                retention: vec![(
+                    TableId::Flow,
+                    Retention {
+                        age: Some(Duration::from_hours(24)),
+                        bytes: None,
+                    }
+                )],
                 cgroups: vec!["/c".into()],
                 capture: false,
                 node: "flag".into(),
@@ -306,6 +347,9 @@ mod tests {
             "node = ''",
             "fsync = 'sometimes'",
             "fsync = '0s'",
+            "spill-age = '0s'",
+            "retain = ['flows']",
+            "retain = ['flows=1d', 'flows=1GB']",
         ] {
             let file = file_with(text);
             assert!(

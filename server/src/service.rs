@@ -16,7 +16,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use weir_query::{Engine, EngineOptions, QueryError};
-use weir_storage::{SpillerHandle, Store, StoreError, StoreOptions};
+use weir_storage::{MaintenanceHandle, SpillerHandle, Store, StoreError, StoreOptions};
 
 use crate::capture::{CannotCapture, CaptureState};
 use crate::config::Config;
@@ -108,6 +108,7 @@ struct Service {
     url: String,
     store: Arc<Store>,
     spiller: SpillerHandle,
+    maintenance: MaintenanceHandle,
     losses: Arc<LossTotals>,
     capture: CaptureState,
     ledger: JoinHandle<()>,
@@ -128,6 +129,8 @@ impl Service {
         }
         let mut options = StoreOptions::new(&config.data, Arc::clone(&config.node));
         options.memory_bytes = config.memory;
+        options.spill_age = config.spill_age;
+        options.retention = config.retention.clone();
         options.fsync = config.fsync;
         let store = Store::open(options).await?;
         let engine = Engine::new(
@@ -162,6 +165,7 @@ impl Service {
         Ok(Self {
             url: format!("http://{address}"),
             spiller: store.start_spiller()?,
+            maintenance: store.start_maintenance(),
             store,
             losses,
             capture,
@@ -191,6 +195,7 @@ impl Service {
             url: _,
             store,
             spiller,
+            maintenance,
             losses,
             capture,
             ledger,
@@ -212,7 +217,10 @@ impl Service {
             api.abort();
         }
         spiller.stop().await;
-        store.flush().await.map_err(|source| ServiceError::Flush {
+        let flushed = store.flush().await;
+        // After the last files, so that the next start need not open them.
+        maintenance.stop().await;
+        flushed.map_err(|source| ServiceError::Flush {
             directory: config.data.display().to_string(),
             source: Box::new(source),
         })

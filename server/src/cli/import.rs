@@ -100,6 +100,7 @@ impl Import {
         runtime
             .block_on(store.flush())
             .map_err(|source| CannotKeep { source })?;
+        runtime.block_on(store.maintain());
         progress.finish_and_clear();
 
         let ledger = tracker.ledger();

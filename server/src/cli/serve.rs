@@ -12,11 +12,13 @@ Examples:
   weir serve
   weir serve --cgroup /sys/fs/cgroup/system.slice/nginx.service --data /var/lib/weir
   weir serve --no-capture --data ./weir-data           answer queries about what is there
+  weir serve --retain http_events=7d,50GB --retain '*=30d'
   weir serve --config /etc/weir.toml
 
 The configuration file is TOML with the names of the options:
   data = \"/var/lib/weir\"
   memory = \"512MiB\"
+  retain = [\"http_events=7d,50GB\", \"*=30d\"]
   cgroup = [\"/sys/fs/cgroup/system.slice\"]
   flow-interval = \"10s\"
 

@@ -43,7 +43,7 @@ type TableMetric = (
     fn(&TableStatus) -> u64,
 );
 
-const TABLE_COUNTERS: [TableMetric; 4] = [
+const TABLE_COUNTERS: [TableMetric; 10] = [
     ("rows_appended", "Rows taken in", None, |table| {
         table.rows_appended
     }),
@@ -61,6 +61,42 @@ const TABLE_COUNTERS: [TableMetric; 4] = [
         "Attempts to write a Parquet file that failed",
         None,
         |table| table.spill_failures,
+    ),
+    (
+        "file_merges",
+        "Parquet files made by merging others",
+        None,
+        |table| table.merges,
+    ),
+    (
+        "files_merged",
+        "Parquet files merged into others",
+        None,
+        |table| table.merged_files,
+    ),
+    (
+        "rows_merged",
+        "Rows written once more by merging files",
+        None,
+        |table| table.merged_rows,
+    ),
+    (
+        "files_expired",
+        "Parquet files deleted because their time was over",
+        None,
+        |table| table.expired_files,
+    ),
+    (
+        "rows_expired",
+        "Rows in the files deleted because their time was over",
+        None,
+        |table| table.expired_rows,
+    ),
+    (
+        "expired",
+        "Size of the files deleted because their time was over",
+        Some(Unit::Bytes),
+        |table| table.expired_bytes,
     ),
 ];
 
