@@ -65,7 +65,12 @@ impl Lab {
 
     /// Starts weir on the cgroup and waits until it captures.
     pub fn weir(&self) -> Weir {
-        Weir::start(&self.cgroup, &self.data(), self.directory())
+        self.weir_with(&[])
+    }
+
+    /// Starts weir with these options too.
+    pub fn weir_with(&self, options: &[&str]) -> Weir {
+        Weir::start(&self.cgroup, &self.data(), self.directory(), options)
     }
 
     /// What `weir sql` answers from the data directory alone.

@@ -19,8 +19,8 @@ pub struct Weir {
 }
 
 impl Weir {
-    /// Starts it on a cgroup and waits until it is ready.
-    pub(crate) fn start(cgroup: &Cgroup, data: &Path, directory: &Path) -> Self {
+    /// Starts it on a cgroup, with further options, and waits until it is ready.
+    pub(crate) fn start(cgroup: &Cgroup, data: &Path, directory: &Path, options: &[&str]) -> Self {
         let mut command = Command::new(binary::path());
         command
             .current_dir(directory)
@@ -32,7 +32,8 @@ impl Weir {
             .args(["--listen", "127.0.0.1:0"])
             .args(["--flow-interval", "1s"])
             .args(["--dns-timeout", "2s"])
-            .args(["--memory", "64MiB"]);
+            .args(["--memory", "64MiB"])
+            .args(options);
         let peer = Peer::start("weir serve", &mut command);
         let line = peer.wait_for_output("http://127.0.0.1:");
         let url = line
