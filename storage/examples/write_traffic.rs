@@ -5,11 +5,15 @@
 //! a header set of 12 names, a random trace id in each request; DNS queries for the services; a flow row for every
 //! fifth request.
 //!
+//! With a number of spills, the rows go to files in as many portions, and the files are merged: what that took is said
+//! too, with the memory it took at most.
+//!
 //! ```text
-//! cargo run -p weir-storage --example write_traffic -- DIR ROWS [headers]
+//! cargo run -p weir-storage --example write_traffic -- DIR ROWS [headers] [SPILLS]
 //! ```
 
 use std::error::Error;
+use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,6 +22,7 @@ use std::time::Instant;
 use weir_storage::table::column::DnsAnswer;
 use weir_storage::{DnsEvent, Flow, HttpEvent, Identity, Process, Row, Store, StoreOptions};
 
+const USAGE: &str = "usage: write_traffic DIR ROWS [headers] [SPILLS]";
 /// 2023-11-14 22:13:20 UTC.
 const START: i64 = 1_700_000_000_000_000;
 
@@ -266,19 +271,73 @@ impl Mesh {
     }
 }
 
+/// Writes the rows in portions, a file each, and merges the files.
+async fn merge(store: &Store, traffic: Vec<Row>, spills: usize) -> Result<(), Box<dyn Error>> {
+    let portion = traffic.len().div_ceil(spills);
+    let mut traffic = traffic.into_iter();
+    while traffic.len() > 0 {
+        traffic
+            .by_ref()
+            .take(portion)
+            .for_each(|row| store.append(row));
+        store.flush().await?;
+    }
+    drop(traffic);
+    let before = store.status();
+    // From here on the highest memory is that of merging.
+    fs::write("/proc/self/clear_refs", "5")?;
+    let resident = memory("VmRSS:")?;
+    let started = Instant::now();
+    store.compact().await?;
+    let elapsed = started.elapsed().as_secs_f64();
+    let highest = memory("VmHWM:")?;
+    store.maintain().await;
+    let after = store.status();
+    let rows: u64 = after.tables.iter().map(|table| table.merged_rows).sum();
+    let bytes: u64 = before.tables.iter().map(|table| table.file_bytes).sum();
+    println!(
+        "merge   {:>9.0} rows/s  {:.1} MB/s of files  {} MiB of memory at most",
+        rows as f64 / elapsed,
+        bytes as f64 / 1e6 / elapsed,
+        highest.saturating_sub(resident) >> 10,
+    );
+    for (before, after) in before.tables.iter().zip(&after.tables) {
+        if before.files > 0 {
+            println!(
+                "{:<12} {:>8} rows  {:>6.1} B/row in {} files  {:>6.1} B/row in {} merged",
+                after.table,
+                after.file_rows,
+                before.file_bytes as f64 / before.file_rows as f64,
+                before.files,
+                after.file_bytes as f64 / after.file_rows as f64,
+                after.files,
+            );
+        }
+    }
+    Ok(())
+}
+
+/// A number of KiB from what the kernel says of this process.
+fn memory(name: &str) -> Result<u64, Box<dyn Error>> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    Ok(number.ok_or("the kernel does not say")?.parse()?)
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let directory = PathBuf::from(
-        arguments
-            .next()
-            .ok_or("usage: write_traffic DIR ROWS [headers]")?,
-    );
-    let rows: usize = arguments
-        .next()
-        .ok_or("usage: write_traffic DIR ROWS [headers]")?
-        .parse()?;
-    let mut mesh = Mesh::new(arguments.next().is_some());
+    let directory = PathBuf::from(arguments.next().ok_or(USAGE)?);
+    let rows: usize = arguments.next().ok_or(USAGE)?.parse()?;
+    let (mut headers, mut spills) = (false, 1);
+    for argument in arguments {
+        match argument.as_str() {
+            "headers" => headers = true,
+            number => spills = number.parse()?,
+        }
+    }
+    let mut mesh = Mesh::new(headers);
     let mut traffic: Vec<Row> = Vec::with_capacity(rows * 2);
     let mut time = START;
     for row in 0..rows {
@@ -297,6 +356,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     let store = Store::open(options).await?;
     let total = traffic.len() as f64;
+    if spills > 1 {
+        return merge(&store, traffic, spills).await;
+    }
     let started = Instant::now();
     for row in &traffic {
         // The caller's cost of making a row is not the store's.

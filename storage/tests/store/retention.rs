@@ -171,3 +171,20 @@ async fn what_is_in_memory_is_not_past_its_time() {
     store.maintain().await;
     assert_eq!(numbers(&store).await, [0]);
 }
+
+#[tokio::test]
+async fn files_that_expired_do_not_keep_others_from_being_merged() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open_with(directory.path(), age(Duration::from_hours(4))).await;
+    let now = Utc::now().timestamp_micros();
+    for number in 0..3 {
+        // Each spill fills an hour that is past its time, and one that is not.
+        store.append(numbered(number, now - 10 * HOUR));
+        store.append(numbered(10 + number, now - 3 * HOUR));
+        store.flush().await.unwrap();
+    }
+    store.maintain().await;
+    assert_eq!(paths(&store).len(), 3);
+    assert_eq!(store.compact().await.unwrap(), 3);
+    assert_eq!(numbers(&store).await, [10, 11, 12]);
+}
