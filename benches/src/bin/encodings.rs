@@ -33,6 +33,9 @@ struct Arguments {
     /// Rows have headers.
     #[arg(long)]
     headers: bool,
+    /// Rows have the first bytes of bodies.
+    #[arg(long)]
+    bodies: bool,
     /// Only columns whose name holds this.
     #[arg(long, default_value = "")]
     column: String,
@@ -45,6 +48,9 @@ struct Arguments {
     /// Bytes of a dictionary beyond which values are written without one.
     #[arg(long, default_value_t = 1 << 20)]
     dictionary_bytes: usize,
+    /// Version of data pages: the second does not compress which values are NULL and where lists end.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=2))]
+    page_version: u8,
     /// How often each way is timed; the fastest counts.
     #[arg(long, default_value_t = 3)]
     runs: usize,
@@ -161,7 +167,10 @@ impl Trial {
         arguments: &Arguments,
     ) -> Result<Self, Box<dyn Error>> {
         let mut properties = WriterProperties::builder()
-            .set_writer_version(WriterVersion::PARQUET_2_0)
+            .set_writer_version(match arguments.page_version {
+                1 => WriterVersion::PARQUET_1_0,
+                _ => WriterVersion::PARQUET_2_0,
+            })
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(level)?))
             .set_max_row_group_row_count(Some(arguments.group_rows))
             .set_data_page_row_count_limit(arguments.page_rows)
@@ -214,6 +223,7 @@ async fn write_rows(
     let store = store.await?;
     let settings = Settings {
         headers: arguments.headers,
+        bodies: arguments.bodies,
         ..Settings::new(arguments.rows)
     };
     for row in Traffic::new(&settings).filter(|row| row.table() == table) {
