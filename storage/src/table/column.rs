@@ -9,6 +9,7 @@ use arrow::array::{
     StringBuilder, StructBuilder, TimestampMicrosecondBuilder, UInt16Builder,
 };
 use arrow::datatypes::{DataType, Field, Fields, TimeUnit};
+use hashbrown::HashMap;
 
 use super::dictionary::Dictionary;
 
@@ -65,6 +66,9 @@ pub struct UniqueText(StringBuilder);
 /// An IP address as text in canonical form (RFC 5952), dictionary encoded.
 pub struct Ip {
     dictionary: Dictionary,
+    /// Keys by address: its number is found again far sooner than its text. The hash is seeded: addresses come from the
+    /// network.
+    known: HashMap<u128, i32>,
     text: String,
 }
 
@@ -258,6 +262,7 @@ impl Column for Ip {
     fn new() -> Self {
         Self {
             dictionary: Dictionary::new(),
+            known: HashMap::new(),
             text: String::new(),
         }
     }
@@ -265,12 +270,24 @@ impl Column for Ip {
         let Some(address) = value else {
             return self.dictionary.append(None);
         };
-        self.text.clear();
-        // Writing to a String cannot fail.
-        let _ = write!(self.text, "{}", address.to_canonical());
-        self.dictionary.append(Some(&self.text))
+        // The same number for an IPv4 address and its IPv6 form, which have the same canonical text.
+        let number = match address {
+            IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
+            IpAddr::V6(address) => address.to_bits(),
+        };
+        let mut added = 0;
+        let key = *self.known.entry(number).or_insert_with(|| {
+            self.text.clear();
+            // Writing to a String cannot fail.
+            let _ = write!(self.text, "{}", address.to_canonical());
+            let (key, bytes) = self.dictionary.push(&self.text);
+            added = bytes + size_of::<(u128, i32)>();
+            key
+        });
+        added + self.dictionary.append_key(Some(key))
     }
     fn finish(&mut self) -> ArrayRef {
+        self.known.clear();
         self.dictionary.finish()
     }
     fn snapshot(&self) -> ArrayRef {

@@ -65,13 +65,16 @@ impl Dictionary {
         match entry {
             Entry::Occupied(known) => (Some(*known.get()), 0),
             Entry::Vacant(new) => {
-                // A batch is sealed long before it has 2^31 rows.
-                let key = values.offsets_slice().len() as i32 - 1;
+                let (key, bytes) = push(values, text);
                 new.insert(key);
-                values.append_value(text);
-                (Some(key), OFFSET_BYTES + text.len())
+                (Some(key), bytes)
             }
         }
+    }
+
+    /// The key of a value that the caller knows to be new, and the bytes added. Valid until [`Self::finish`].
+    pub(crate) fn push(&mut self, text: &str) -> (i32, usize) {
+        push(&mut self.values, text)
     }
 
     /// Adds a value by the key that [`Self::key`] gave; returns the bytes added.
@@ -93,6 +96,14 @@ impl Dictionary {
 fn array(keys: arrow::array::Int32Array, values: arrow::array::StringArray) -> ArrayRef {
     let array = DictionaryArray::<Int32Type>::try_new(keys, Arc::new(values));
     Arc::new(array.expect("keys are only handed out for values that are there"))
+}
+
+/// Adds a value that is not there yet; its key and the bytes added.
+fn push(values: &mut StringBuilder, text: &str) -> (i32, usize) {
+    // A batch is sealed long before it has 2^31 rows.
+    let key = values.offsets_slice().len() as i32 - 1;
+    values.append_value(text);
+    (key, OFFSET_BYTES + text.len())
 }
 
 fn value(values: &StringBuilder, key: i32) -> &[u8] {

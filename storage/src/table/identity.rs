@@ -1,8 +1,10 @@
 //! Who a row is about: the columns that every table begins with after `time`.
 
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
+use hashbrown::HashMap;
 
 use super::column::{Column as _, Int64, Text};
 use super::dictionary::Dictionary;
@@ -60,13 +62,43 @@ pub struct IdentityColumns {
     node: NodeColumns,
     pid: Int64,
     texts: [Dictionary; 8],
-    /// The process of the row before with the keys of its texts. Holding it keeps its address from being reused.
-    last: Option<(Arc<Process>, [Option<i32>; 8])>,
+    /// Processes of this batch with the keys of their texts, by their address. Holding a process keeps its address from
+    /// being used again.
+    known: HashMap<usize, (Arc<Process>, Keys), AddressHash>,
+}
+
+/// Keys of the texts of a process.
+type Keys = [Option<i32>; 8];
+
+/// Bytes that a process takes while it is known.
+const KNOWN_BYTES: usize = size_of::<(usize, (Arc<Process>, Keys))>();
+
+/// Hashes addresses of memory, which nobody outside chooses.
+type AddressHash = BuildHasherDefault<AddressHasher>;
+
+#[derive(Default)]
+struct AddressHasher(u64);
+
+impl Hasher for AddressHasher {
+    fn write(&mut self, _bytes: &[u8]) {
+        unreachable!("only addresses are hashed");
+    }
+
+    fn write_usize(&mut self, address: usize) {
+        // Multiplying carries all bits to the upper ones; the table looks at the lower ones too.
+        self.0 = (address as u64)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            .rotate_left(32);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 impl IdentityColumns {
     /// The keys of a process's texts, and the bytes added by those that are new.
-    fn keys(&mut self, process: &Process) -> ([Option<i32>; 8], usize) {
+    fn keys(&mut self, process: &Process) -> (Keys, usize) {
         let Process {
             pid: _,
             name,
@@ -142,7 +174,7 @@ impl ColumnGroup for IdentityColumns {
             node: NodeColumns::new(),
             pid: Int64::new(),
             texts: std::array::from_fn(|_| Dictionary::new()),
-            last: None,
+            known: HashMap::default(),
         }
     }
 
@@ -152,14 +184,18 @@ impl ColumnGroup for IdentityColumns {
         bytes += self
             .pid
             .append(&process.as_ref().map(|process| process.pid));
-        let keys = match (process, &self.last) {
-            (None, _) => [None; 8],
-            (Some(process), Some((last, keys))) if Arc::ptr_eq(process, last) => *keys,
-            (Some(process), _) => {
-                let (keys, added) = self.keys(process);
-                self.last = Some((Arc::clone(process), keys));
-                bytes += added;
-                keys
+        let keys = match process {
+            None => [None; 8],
+            Some(process) => {
+                let address = Arc::as_ptr(process).addr();
+                if let Some((_, keys)) = self.known.get(&address) {
+                    *keys
+                } else {
+                    let (keys, added) = self.keys(process);
+                    self.known.insert(address, (Arc::clone(process), keys));
+                    bytes += added + KNOWN_BYTES;
+                    keys
+                }
             }
         };
         for (column, key) in self.texts.iter_mut().zip(keys) {
@@ -169,7 +205,7 @@ impl ColumnGroup for IdentityColumns {
     }
 
     fn finish(&mut self) -> Vec<ArrayRef> {
-        self.last = None;
+        self.known.clear();
         let mut arrays = self.node.finish();
         arrays.push(self.pid.finish());
         arrays.extend(self.texts.iter_mut().map(Dictionary::finish));

@@ -2,12 +2,11 @@
 
 use std::error::Error;
 use std::hint::black_box;
-use std::time::{Duration, Instant};
 
 use weir_benches::traffic::{Settings, Traffic};
 use weir_storage::Row;
 
-use crate::measure::Rate;
+use crate::measure::{Rates, Stopwatch, Took};
 use crate::{Load, mixes, open};
 
 /// Rows that are made at a time. They are made outside of the measured time, and are still in the processor's cache
@@ -15,11 +14,11 @@ use crate::{Load, mixes, open};
 const AT_A_TIME: usize = 256;
 
 pub(crate) async fn run(load: &Load) -> Result<(), Box<dyn Error>> {
-    let made: Vec<Duration> = (0..load.runs).map(|_| make(load)).collect();
+    let made: Vec<Took> = (0..load.runs).map(|_| make(load)).collect();
     println!(
         "{:<18} {}",
         "(making them up)",
-        Rate::of(load.rows as usize, &made)
+        Rates::of(load.rows as usize, &made)
     );
     let rows = load.rows();
     for (name, rows) in mixes(&rows) {
@@ -27,12 +26,12 @@ pub(crate) async fn run(load: &Load) -> Result<(), Box<dyn Error>> {
         for _ in 0..load.runs {
             took.push(append(&rows).await?);
         }
-        println!("{name:<18} {}", Rate::of(rows.len(), &took));
+        println!("{name:<18} {}", Rates::of(rows.len(), &took));
     }
     Ok(())
 }
 
-fn make(load: &Load) -> Duration {
+fn make(load: &Load) -> Took {
     let settings = Settings {
         seed: load.seed,
         headers: load.headers,
@@ -40,23 +39,23 @@ fn make(load: &Load) -> Duration {
         ..Settings::new(load.rows)
     };
     let mut traffic = Traffic::new(&settings);
-    let started = Instant::now();
+    let started = Stopwatch::start();
     traffic.by_ref().for_each(|row| drop(black_box(row)));
-    started.elapsed()
+    started.took()
 }
 
-async fn append(rows: &[&Row]) -> Result<Duration, Box<dyn Error>> {
+async fn append(rows: &[&Row]) -> Result<Took, Box<dyn Error>> {
     let directory = tempfile::tempdir()?;
     let store = open(directory.path()).await?;
-    let mut took = Duration::ZERO;
+    let mut took = Took::default();
     let mut batch = Vec::with_capacity(AT_A_TIME);
     for rows in rows.chunks(AT_A_TIME) {
         batch.extend(rows.iter().copied().cloned());
-        let started = Instant::now();
+        let started = Stopwatch::start();
         for row in batch.drain(..) {
             store.append(row);
         }
-        took += started.elapsed();
+        took += started.took();
     }
     Ok(took)
 }

@@ -1,42 +1,91 @@
 //! Several runs, and what they have in common.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// Rows a second in several runs: the median, and the slowest and the fastest.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Rate {
-    median: f64,
-    slowest: f64,
-    fastest: f64,
+use nix::time::{ClockId, clock_gettime};
+
+/// What a run took.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Took {
+    /// Processor time of all threads.
+    pub(crate) processor: Duration,
+    /// Time that went by, also while others had the processor.
+    pub(crate) wall: Duration,
 }
 
-impl Rate {
-    /// Of runs that took so long for so many rows each. There must be one.
-    pub(crate) fn of(rows: usize, took: &[Duration]) -> Self {
-        let mut rates: Vec<f64> = took
-            .iter()
-            .map(|took| rows as f64 / took.as_secs_f64())
-            .collect();
-        rates.sort_unstable_by(f64::total_cmp);
+impl std::ops::AddAssign for Took {
+    fn add_assign(&mut self, other: Self) {
+        self.processor += other.processor;
+        self.wall += other.wall;
+    }
+}
+
+/// Measures from when it was started.
+pub(crate) struct Stopwatch {
+    processor: Duration,
+    wall: Instant,
+}
+
+impl Stopwatch {
+    pub(crate) fn start() -> Self {
         Self {
-            median: rates[rates.len() / 2],
-            slowest: rates[0],
-            fastest: rates[rates.len() - 1],
+            processor: processor_time(),
+            wall: Instant::now(),
+        }
+    }
+
+    pub(crate) fn took(&self) -> Took {
+        Took {
+            processor: processor_time().saturating_sub(self.processor),
+            wall: self.wall.elapsed(),
         }
     }
 }
 
-impl fmt::Display for Rate {
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID);
+    time.expect("every Linux has this clock").into()
+}
+
+/// Rows a second in several runs.
+#[derive(Debug, Clone)]
+pub(crate) struct Rates {
+    processor: Vec<f64>,
+    wall: Vec<f64>,
+}
+
+impl Rates {
+    /// Of runs of so many rows each. There must be one.
+    pub(crate) fn of(rows: usize, runs: &[Took]) -> Self {
+        let sorted = |duration: fn(&Took) -> Duration| {
+            let mut rates: Vec<f64> = runs
+                .iter()
+                .map(|took| rows as f64 / duration(took).as_secs_f64())
+                .collect();
+            rates.sort_unstable_by(f64::total_cmp);
+            rates
+        };
+        Self {
+            processor: sorted(|took| took.processor),
+            wall: sorted(|took| took.wall),
+        }
+    }
+}
+
+impl fmt::Display for Rates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let median = |rates: &[f64]| rates[rates.len() / 2];
         let thousands = |rate: f64| (rate / 1_000.0).round();
+        let (first, last) = (self.processor[0], self.processor[self.processor.len() - 1]);
         write!(
             f,
-            "{:>6.0} k rows/s  ({:.0} to {:.0}), {:>5.0} ns a row",
-            thousands(self.median),
-            thousands(self.slowest),
-            thousands(self.fastest),
-            1e9 / self.median
+            "{:>6} k rows/s of one core ({} to {}), {:>5.0} ns a row; {} k rows/s by the clock",
+            thousands(median(&self.processor)),
+            thousands(first),
+            thousands(last),
+            1e9 / median(&self.processor),
+            thousands(median(&self.wall)),
         )
     }
 }

@@ -1,11 +1,10 @@
 //! Rows a second from the window into Parquet files.
 
 use std::error::Error;
-use std::time::{Duration, Instant};
 
 use weir_storage::Row;
 
-use crate::measure::Rate;
+use crate::measure::{Rates, Stopwatch, Took};
 use crate::{Load, mixes, open};
 
 pub(crate) async fn run(load: &Load) -> Result<(), Box<dyn Error>> {
@@ -15,18 +14,18 @@ pub(crate) async fn run(load: &Load) -> Result<(), Box<dyn Error>> {
         for _ in 0..load.runs {
             took.push(spill(&rows).await?);
         }
-        println!("{name:<18} {}", Rate::of(rows.len(), &took));
+        println!("{name:<18} {}", Rates::of(rows.len(), &took));
     }
     Ok(())
 }
 
-async fn spill(rows: &[&Row]) -> Result<Duration, Box<dyn Error>> {
+async fn spill(rows: &[&Row]) -> Result<Took, Box<dyn Error>> {
     let directory = tempfile::tempdir()?;
     let store = open(directory.path()).await?;
     for row in rows {
         store.append(Row::clone(row));
     }
-    let started = Instant::now();
+    let started = Stopwatch::start();
     store.flush().await?;
-    Ok(started.elapsed())
+    Ok(started.took())
 }
