@@ -106,32 +106,28 @@ enum Layout {
 /// `BYTE_STREAM_SPLIT` would save another twentieth of a flow, but Spark cannot read it before 4.3, and
 /// `DELTA_LENGTH_BYTE_ARRAY` it reads wrongly before 4.0.1.
 fn layout(table: TableId, column: &str, data_type: &DataType, leaf: PhysicalType) -> Layout {
+    use DataType::{Binary, Int64, List, Timestamp, UInt16, Utf8};
     let is_dns = table == TableId::DnsEvent;
-    match (data_type, column) {
-        // They rise from row to row.
-        (DataType::Timestamp(..), "time") => Layout::Values(Encoding::DELTA_BINARY_PACKED),
-        // Every lookup has a connection of its own, so they rise too.
-        (DataType::Int64, "conn_id") if is_dns => Layout::Values(Encoding::DELTA_BINARY_PACKED),
-        // A few processes; whole microseconds, of which there are not many.
-        (DataType::Int64, "pid" | "rtt_ns" | "rtt_min_ns" | "connect_ns") => Layout::Dictionary,
-        // Never twice the same: only their size can be made use of.
-        (DataType::Int64, "latency_ns" | "ttfb_ns") => {
-            Layout::Values(Encoding::DELTA_BINARY_PACKED)
+    let encoding = match (data_type, column) {
+        // Times rise from row to row. Durations and the ports of clients are hardly twice the same: only their size can
+        // be made use of.
+        (Timestamp(..), "time") | (Int64, "latency_ns" | "ttfb_ns") | (UInt16, "src_port") => {
+            Encoding::DELTA_BINARY_PACKED
         }
+        // Every lookup has a connection of its own, so they rise too, and a port, the same in both of its queries.
+        (Int64, "conn_id") if is_dns => Encoding::DELTA_BINARY_PACKED,
+        (UInt16, "client_port") if is_dns => Encoding::PLAIN,
+        // A few processes; whole microseconds, of which there are not many.
+        (Int64, "pid" | "rtt_ns" | "rtt_min_ns" | "connect_ns") => return Layout::Dictionary,
         // Long connections come again in the same order every interval, sizes are small and often the same: zstd finds
         // that in whole bytes.
-        (DataType::Timestamp(..) | DataType::Int64, _) => Layout::Values(Encoding::PLAIN),
-        // Two queries of a lookup have the same one, and every lookup another.
-        (DataType::UInt16, "client_port") if is_dns => Layout::Values(Encoding::PLAIN),
-        // Many connections with few rows each.
-        (DataType::UInt16, "src_port") => Layout::Values(Encoding::DELTA_BINARY_PACKED),
-        // Nothing in them repeats.
-        (DataType::Utf8, "trace_id" | "span_id") | (DataType::Binary, _) => {
-            Layout::Values(Encoding::DELTA_BYTE_ARRAY)
-        }
+        (Timestamp(..) | Int64, _) => Encoding::PLAIN,
         // The time to live in DNS answers.
-        (DataType::List(_), _) if leaf == PhysicalType::INT64 => Layout::Values(Encoding::PLAIN),
+        (List(_), _) if leaf == PhysicalType::INT64 => Encoding::PLAIN,
+        // Nothing in them repeats.
+        (Utf8, "trace_id" | "span_id") | (Binary, _) => Encoding::DELTA_BYTE_ARRAY,
         // Words, names, addresses, ports, status codes, headers and half of the paths repeat.
-        _ => Layout::Dictionary,
-    }
+        _ => return Layout::Dictionary,
+    };
+    Layout::Values(encoding)
 }

@@ -1,17 +1,15 @@
 //! The kinds of column a table can have: for each the value a row holds, its Arrow type and its builder.
 
-use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, BinaryBuilder, BooleanBuilder, Int64Builder, ListBuilder, MapBuilder, MapFieldNames,
-    StringBuilder, StructBuilder, TimestampMicrosecondBuilder, UInt16Builder,
-};
-use arrow::datatypes::{DataType, Field, Fields, TimeUnit};
+use arrow::array::{Array as _, ArrayRef, BinaryBuilder, BooleanBuilder, StringBuilder};
+use arrow::datatypes::{DataType, Int64Type, TimeUnit, TimestampMicrosecondType, UInt16Type};
 use hashbrown::HashMap;
 
 use super::dictionary::Dictionary;
+pub use super::nested::{DnsAnswer, DnsAnswers, TextList, TextMap};
+use super::numbers::Numbers;
 
 /// One column under construction.
 ///
@@ -36,16 +34,16 @@ pub trait Column: Send {
 }
 
 /// Microseconds since 1970-01-01 UTC, never NULL.
-pub struct Time(TimestampMicrosecondBuilder);
+pub struct Time(Numbers<TimestampMicrosecondType>);
 
 /// Microseconds since 1970-01-01 UTC, NULL where unknown.
-pub struct OptionalTime(TimestampMicrosecondBuilder);
+pub struct OptionalTime(Numbers<TimestampMicrosecondType>);
 
 /// A count, a size, a duration or an identifier.
-pub struct Int64(Int64Builder);
+pub struct Int64(Numbers<Int64Type>);
 
 /// A port or a status code.
-pub struct UInt16(UInt16Builder);
+pub struct UInt16(Numbers<UInt16Type>);
 
 /// A truth value.
 pub struct Bool(BooleanBuilder);
@@ -53,8 +51,8 @@ pub struct Bool(BooleanBuilder);
 /// A lower-case word out of a small fixed set, dictionary encoded.
 pub struct Word {
     dictionary: Dictionary,
-    /// The word of the row before with its key: very often the same.
-    last: Option<(&'static str, i32)>,
+    /// The words of this batch with their keys. There are so few that looking at the address of each finds one soonest.
+    known: Vec<(&'static str, i32)>,
 }
 
 /// Text that repeats from row to row (host, process, name), dictionary encoded.
@@ -66,36 +64,29 @@ pub struct UniqueText(StringBuilder);
 /// An IP address as text in canonical form (RFC 5952), dictionary encoded.
 pub struct Ip {
     dictionary: Dictionary,
-    /// Keys by address: its number is found again far sooner than its text. The hash is seeded: addresses come from the
-    /// network.
-    known: HashMap<u128, i32>,
-    text: String,
+    /// Addresses by number, also of earlier batches: making their text is most of the work. The hash is seeded:
+    /// addresses come from the network.
+    known: HashMap<u128, KnownIp>,
+    /// Number of this batch.
+    batch: u64,
 }
+
+/// An address that was seen before.
+struct KnownIp {
+    text: Box<str>,
+    /// The batch that `key` belongs to.
+    batch: u64,
+    key: i32,
+}
+
+/// Addresses whose text is kept from batch to batch: a megabyte or two.
+const KNOWN_IPS: usize = 16_384;
 
 /// Raw bytes.
 pub struct Bytes(BinaryBuilder);
 
-/// A list of texts.
-pub struct TextList(ListBuilder<StringBuilder>);
-
-/// A map from text to text; keys are unique within a row.
-pub struct TextMap(MapBuilder<StringBuilder, StringBuilder>);
-
-/// The records of a DNS answer section.
-pub struct DnsAnswers(ListBuilder<StructBuilder>);
-
-/// One record of a DNS answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DnsAnswer {
-    /// Owner name, without the final dot, in presentation form.
-    pub name: String,
-    /// Type as the usual word (`A`, `TXT`), `TYPE<n>` where it has none.
-    pub r#type: String,
-    /// Time to live in seconds.
-    pub ttl: i64,
-    /// Data in presentation form (RFC 1035, 3597 for unknown types).
-    pub data: String,
-}
+/// Time zone of all times.
+const UTC: &str = "UTC";
 
 /// Bytes of a value in a list or a text column beside its text: its offset.
 pub(crate) const OFFSET_BYTES: usize = 4;
@@ -115,16 +106,22 @@ impl Column for Time {
     type Value = i64;
     const NULLABLE: bool = false;
     fn data_type() -> DataType {
-        DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+        DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into()))
     }
     fn new() -> Self {
-        Self(TimestampMicrosecondBuilder::new().with_data_type(Self::data_type()))
+        Self(Numbers::new())
     }
+    #[inline]
     fn append(&mut self, value: &i64) -> usize {
-        self.0.append_value(*value);
+        self.0.append(Some(*value));
         8
     }
-    finish_and_snapshot!(0);
+    fn finish(&mut self) -> ArrayRef {
+        Arc::new(self.0.finish().with_timezone(UTC))
+    }
+    fn snapshot(&self) -> ArrayRef {
+        Arc::new(self.0.snapshot().with_timezone(UTC))
+    }
 }
 
 impl Column for OptionalTime {
@@ -133,13 +130,19 @@ impl Column for OptionalTime {
         Time::data_type()
     }
     fn new() -> Self {
-        Self(TimestampMicrosecondBuilder::new().with_data_type(Self::data_type()))
+        Self(Numbers::new())
     }
+    #[inline]
     fn append(&mut self, value: &Option<i64>) -> usize {
-        self.0.append_option(*value);
+        self.0.append(*value);
         8
     }
-    finish_and_snapshot!(0);
+    fn finish(&mut self) -> ArrayRef {
+        Arc::new(self.0.finish().with_timezone(UTC))
+    }
+    fn snapshot(&self) -> ArrayRef {
+        Arc::new(self.0.snapshot().with_timezone(UTC))
+    }
 }
 
 impl Column for Int64 {
@@ -148,13 +151,19 @@ impl Column for Int64 {
         DataType::Int64
     }
     fn new() -> Self {
-        Self(Int64Builder::new())
+        Self(Numbers::new())
     }
+    #[inline]
     fn append(&mut self, value: &Option<i64>) -> usize {
-        self.0.append_option(*value);
+        self.0.append(*value);
         8
     }
-    finish_and_snapshot!(0);
+    fn finish(&mut self) -> ArrayRef {
+        Arc::new(self.0.finish())
+    }
+    fn snapshot(&self) -> ArrayRef {
+        Arc::new(self.0.snapshot())
+    }
 }
 
 impl Column for UInt16 {
@@ -163,13 +172,19 @@ impl Column for UInt16 {
         DataType::UInt16
     }
     fn new() -> Self {
-        Self(UInt16Builder::new())
+        Self(Numbers::new())
     }
+    #[inline]
     fn append(&mut self, value: &Option<u16>) -> usize {
-        self.0.append_option(*value);
+        self.0.append(*value);
         2
     }
-    finish_and_snapshot!(0);
+    fn finish(&mut self) -> ArrayRef {
+        Arc::new(self.0.finish())
+    }
+    fn snapshot(&self) -> ArrayRef {
+        Arc::new(self.0.snapshot())
+    }
 }
 
 impl Column for Bool {
@@ -180,6 +195,7 @@ impl Column for Bool {
     fn new() -> Self {
         Self(BooleanBuilder::new())
     }
+    #[inline]
     fn append(&mut self, value: &Option<bool>) -> usize {
         self.0.append_option(*value);
         1
@@ -195,24 +211,24 @@ impl Column for Word {
     fn new() -> Self {
         Self {
             dictionary: Dictionary::new(),
-            last: None,
+            known: Vec::new(),
         }
     }
+    #[inline]
     fn append(&mut self, value: &Self::Value) -> usize {
         let Some(word) = *value else {
-            return self.dictionary.append(None);
+            return self.dictionary.append_key(None);
         };
-        if let Some((last, key)) = self.last
-            && std::ptr::eq(last, word)
-        {
-            return self.dictionary.append_key(Some(key));
+        let known = self.known.iter().find(|(it, _)| std::ptr::eq(*it, word));
+        if let Some((_, key)) = known {
+            return self.dictionary.append_key(Some(*key));
         }
         let (key, bytes) = self.dictionary.key(Some(word));
-        self.last = key.map(|key| (word, key));
+        self.known.extend(key.map(|key| (word, key)));
         bytes + self.dictionary.append_key(key)
     }
     fn finish(&mut self) -> ArrayRef {
-        self.last = None;
+        self.known.clear();
         self.dictionary.finish()
     }
     fn snapshot(&self) -> ArrayRef {
@@ -228,6 +244,7 @@ impl Column for Text {
     fn new() -> Self {
         Self(Dictionary::new())
     }
+    #[inline]
     fn append(&mut self, value: &Self::Value) -> usize {
         self.0.append(value.as_deref())
     }
@@ -247,11 +264,20 @@ impl Column for UniqueText {
     fn new() -> Self {
         Self(StringBuilder::new())
     }
+    #[inline]
     fn append(&mut self, value: &Self::Value) -> usize {
         self.0.append_option(value.as_deref());
         OFFSET_BYTES + value.as_ref().map_or(0, String::len)
     }
-    finish_and_snapshot!(0);
+    fn finish(&mut self) -> ArrayRef {
+        let array = self.0.finish();
+        // The next batch will be about as large.
+        self.0 = StringBuilder::with_capacity(array.len(), array.value_data().len());
+        Arc::new(array)
+    }
+    fn snapshot(&self) -> ArrayRef {
+        Arc::new(self.0.finish_cloned())
+    }
 }
 
 impl Column for Ip {
@@ -263,9 +289,10 @@ impl Column for Ip {
         Self {
             dictionary: Dictionary::new(),
             known: HashMap::new(),
-            text: String::new(),
+            batch: 0,
         }
     }
+    #[inline]
     fn append(&mut self, value: &Self::Value) -> usize {
         let Some(address) = value else {
             return self.dictionary.append(None);
@@ -275,19 +302,23 @@ impl Column for Ip {
             IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
             IpAddr::V6(address) => address.to_bits(),
         };
-        let mut added = 0;
-        let key = *self.known.entry(number).or_insert_with(|| {
-            self.text.clear();
-            // Writing to a String cannot fail.
-            let _ = write!(self.text, "{}", address.to_canonical());
-            let (key, bytes) = self.dictionary.push(&self.text);
-            added = bytes + size_of::<(u128, i32)>();
-            key
+        let known = self.known.entry(number).or_insert_with(|| KnownIp {
+            text: address.to_canonical().to_string().into(),
+            batch: u64::MAX,
+            key: 0,
         });
-        added + self.dictionary.append_key(Some(key))
+        let mut added = 0;
+        if known.batch != self.batch {
+            known.batch = self.batch;
+            (known.key, added) = self.dictionary.push(&known.text);
+        }
+        added + self.dictionary.append_key(Some(known.key))
     }
     fn finish(&mut self) -> ArrayRef {
-        self.known.clear();
+        self.batch += 1;
+        if self.known.len() > KNOWN_IPS {
+            self.known.clear();
+        }
         self.dictionary.finish()
     }
     fn snapshot(&self) -> ArrayRef {
@@ -303,127 +334,10 @@ impl Column for Bytes {
     fn new() -> Self {
         Self(BinaryBuilder::new())
     }
+    #[inline]
     fn append(&mut self, value: &Self::Value) -> usize {
         self.0.append_option(value.as_deref());
         OFFSET_BYTES + value.as_ref().map_or(0, Vec::len)
-    }
-    finish_and_snapshot!(0);
-}
-
-impl Column for TextList {
-    type Value = Option<Vec<String>>;
-    fn data_type() -> DataType {
-        DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true)))
-    }
-    fn new() -> Self {
-        Self(ListBuilder::new(StringBuilder::new()))
-    }
-    fn append(&mut self, value: &Self::Value) -> usize {
-        let Some(texts) = value else {
-            self.0.append_null();
-            return OFFSET_BYTES;
-        };
-        let mut bytes = OFFSET_BYTES;
-        for text in texts {
-            self.0.values().append_value(text);
-            bytes += OFFSET_BYTES + text.len();
-        }
-        self.0.append(true);
-        bytes
-    }
-    finish_and_snapshot!(0);
-}
-
-impl Column for TextMap {
-    type Value = Option<Vec<(String, String)>>;
-    fn data_type() -> DataType {
-        let entries = Fields::from(vec![
-            Field::new("key", DataType::Utf8, false),
-            Field::new("value", DataType::Utf8, true),
-        ]);
-        DataType::Map(
-            Arc::new(Field::new("entries", DataType::Struct(entries), false)),
-            false,
-        )
-    }
-    fn new() -> Self {
-        let names = MapFieldNames {
-            entry: "entries".into(),
-            key: "key".into(),
-            value: "value".into(),
-        };
-        Self(MapBuilder::new(
-            Some(names),
-            StringBuilder::new(),
-            StringBuilder::new(),
-        ))
-    }
-    fn append(&mut self, value: &Self::Value) -> usize {
-        let mut bytes = OFFSET_BYTES;
-        for (key, text) in value.iter().flatten() {
-            self.0.keys().append_value(key);
-            self.0.values().append_value(text);
-            bytes += 2 * OFFSET_BYTES + key.len() + text.len();
-        }
-        // Keys and values are appended in pairs, so their counts cannot differ.
-        let _ = self.0.append(value.is_some());
-        bytes
-    }
-    finish_and_snapshot!(0);
-}
-
-impl DnsAnswers {
-    fn fields() -> Fields {
-        Fields::from(vec![
-            Field::new("name", DataType::Utf8, true),
-            Field::new("type", DataType::Utf8, true),
-            Field::new("ttl", DataType::Int64, true),
-            Field::new("data", DataType::Utf8, true),
-        ])
-    }
-}
-
-impl Column for DnsAnswers {
-    type Value = Option<Vec<DnsAnswer>>;
-    fn data_type() -> DataType {
-        DataType::List(Arc::new(Field::new_list_field(
-            DataType::Struct(Self::fields()),
-            true,
-        )))
-    }
-    fn new() -> Self {
-        Self(ListBuilder::new(StructBuilder::from_fields(
-            Self::fields(),
-            0,
-        )))
-    }
-    fn append(&mut self, value: &Self::Value) -> usize {
-        let Some(answers) = value else {
-            self.0.append_null();
-            return OFFSET_BYTES;
-        };
-        let mut bytes = OFFSET_BYTES;
-        for DnsAnswer {
-            name,
-            r#type,
-            ttl,
-            data,
-        } in answers
-        {
-            let record = self.0.values();
-            for (index, text) in [(0, name), (1, r#type), (3, data)] {
-                if let Some(builder) = record.field_builder::<StringBuilder>(index) {
-                    builder.append_value(text);
-                }
-            }
-            if let Some(builder) = record.field_builder::<Int64Builder>(2) {
-                builder.append_value(*ttl);
-            }
-            record.append(true);
-            bytes += 3 * OFFSET_BYTES + 8 + name.len() + r#type.len() + data.len();
-        }
-        self.0.append(true);
-        bytes
     }
     finish_and_snapshot!(0);
 }

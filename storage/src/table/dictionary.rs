@@ -3,35 +3,38 @@
 use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, DictionaryArray, Int32Builder, StringBuilder};
+use arrow::array::{ArrayRef, DictionaryArray, Int32Array, StringArray, StringBuilder};
 use arrow::datatypes::{DataType, Int32Type};
-use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::column::OFFSET_BYTES;
+use super::numbers::Numbers;
 
 /// Bytes of a dictionary key.
-const KEY_BYTES: usize = 4;
+pub(crate) const KEY_BYTES: usize = 4;
 
 /// Builds a dictionary of text.
 ///
 /// Beyond what Arrow's builder does it hands out the keys of values, so that a caller who knows that a value is the
 /// same as before (a process, a word) need not look it up again. The hash is seeded: values come from the network.
 pub(crate) struct Dictionary {
-    keys: Int32Builder,
+    keys: Numbers<Int32Type>,
     values: StringBuilder,
     /// Keys by the hash of their value.
     known: HashTable<i32>,
     hasher: DefaultHashBuilder,
+    /// Key of the value that was looked up last: very often it is the next one too.
+    last: Option<i32>,
 }
 
 impl Dictionary {
     pub(crate) fn new() -> Self {
         Self {
-            keys: Int32Builder::new(),
+            keys: Numbers::new(),
             values: StringBuilder::new(),
             known: HashTable::new(),
             hasher: DefaultHashBuilder::default(),
+            last: None,
         }
     }
 
@@ -54,22 +57,26 @@ impl Dictionary {
             values,
             known,
             hasher,
+            last,
             ..
         } = self;
-        let hash = hasher.hash_one(text.as_bytes());
-        let entry = known.entry(
-            hash,
-            |&key| value(values, key) == text.as_bytes(),
-            |&key| hasher.hash_one(value(values, key)),
-        );
-        match entry {
-            Entry::Occupied(known) => (Some(*known.get()), 0),
-            Entry::Vacant(new) => {
-                let (key, bytes) = push(values, text);
-                new.insert(key);
-                (Some(key), bytes)
-            }
+        if let Some(last) = *last
+            && value(values, last) == text.as_bytes()
+        {
+            return (Some(last), 0);
         }
+        let hash = hasher.hash_one(text.as_bytes());
+        let is_it = |key: &i32| value(values, *key) == text.as_bytes();
+        let (key, bytes) = if let Some(key) = known.find(hash, is_it) {
+            (*key, 0)
+        } else {
+            let (key, bytes) = push(values, text);
+            let hash_of = |key: &i32| hasher.hash_one(value(values, *key));
+            known.insert_unique(hash, key, hash_of);
+            (key, bytes)
+        };
+        *last = Some(key);
+        (Some(key), bytes)
     }
 
     /// The key of a value that the caller knows to be new, and the bytes added. Valid until [`Self::finish`].
@@ -78,22 +85,29 @@ impl Dictionary {
     }
 
     /// Adds a value by the key that [`Self::key`] gave; returns the bytes added.
+    #[inline]
     pub(crate) fn append_key(&mut self, key: Option<i32>) -> usize {
-        self.keys.append_option(key);
+        self.keys.append(key);
         KEY_BYTES
     }
 
     pub(crate) fn finish(&mut self) -> ArrayRef {
         self.known.clear();
+        self.last = None;
         array(self.keys.finish(), self.values.finish())
     }
 
+    /// The values with these keys instead of those that were appended.
+    pub(crate) fn finish_with(mut self, keys: Int32Array) -> ArrayRef {
+        array(keys, self.values.finish())
+    }
+
     pub(crate) fn snapshot(&self) -> ArrayRef {
-        array(self.keys.finish_cloned(), self.values.finish_cloned())
+        array(self.keys.snapshot(), self.values.finish_cloned())
     }
 }
 
-fn array(keys: arrow::array::Int32Array, values: arrow::array::StringArray) -> ArrayRef {
+fn array(keys: Int32Array, values: StringArray) -> ArrayRef {
     let array = DictionaryArray::<Int32Type>::try_new(keys, Arc::new(values));
     Arc::new(array.expect("keys are only handed out for values that are there"))
 }
@@ -106,15 +120,18 @@ fn push(values: &mut StringBuilder, text: &str) -> (i32, usize) {
     (key, OFFSET_BYTES + text.len())
 }
 
+#[inline]
 fn value(values: &StringBuilder, key: i32) -> &[u8] {
     let key = key as usize;
-    let offset = |place: usize| values.offsets_slice()[place] as usize;
-    &values.values_slice()[offset(key)..offset(key + 1)]
+    match values.offsets_slice().get(key..key + 2) {
+        Some(&[start, end]) => &values.values_slice()[start as usize..end as usize],
+        _ => &[],
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{AsArray as _, StringArray};
+    use arrow::array::AsArray as _;
     use proptest::prelude::*;
 
     use super::*;

@@ -3,11 +3,13 @@
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
+use arrow::array::{ArrayRef, ArrowPrimitiveType, PrimitiveArray};
+use arrow::buffer::NullBuffer;
+use arrow::datatypes::{Int32Type, Int64Type};
 use hashbrown::HashMap;
 
-use super::column::{Column as _, Int64, Text};
-use super::dictionary::Dictionary;
+use super::column::{Int64, OFFSET_BYTES, Text};
+use super::dictionary::{Dictionary, KEY_BYTES};
 use super::{ColumnDef, ColumnGroup};
 
 /// The process that a row is about, as far as it is known.
@@ -58,20 +60,27 @@ const NODE: ColumnDef = ColumnDef::of::<Text>(
 );
 
 /// Builder of the columns of [`Identity`].
+///
+/// A row keeps the number of its process alone; the columns are made of that when a batch is finished, which is far
+/// less work than looking up eight texts for each row.
 pub struct IdentityColumns {
     node: NodeColumns,
-    pid: Int64,
-    texts: [Dictionary; 8],
-    /// Processes of this batch with the keys of their texts, by their address. Holding a process keeps its address from
-    /// being used again.
-    known: HashMap<usize, (Arc<Process>, Keys), AddressHash>,
+    /// Number of each row's process, [`UNKNOWN`] where there is none.
+    rows: Vec<u32>,
+    /// Whether a row has no process.
+    has_unknown: bool,
+    /// The processes of this batch; the first has number 1.
+    processes: Vec<Arc<Process>>,
+    /// Numbers by the address of the process, which is nobody else's while `processes` holds it.
+    numbers: HashMap<usize, u32, AddressHash>,
 }
 
-/// Keys of the texts of a process.
-type Keys = [Option<i32>; 8];
-
-/// Bytes that a process takes while it is known.
-const KNOWN_BYTES: usize = size_of::<(usize, (Arc<Process>, Keys))>();
+/// Stands for the process of a row that has none.
+const UNKNOWN: u32 = 0;
+/// Bytes of a row: its pid and the keys of its texts.
+const ROW_BYTES: usize = size_of::<i64>() + TEXTS * KEY_BYTES;
+/// How many texts a process has.
+const TEXTS: usize = 8;
 
 /// Hashes addresses of memory, which nobody outside chooses.
 type AddressHash = BuildHasherDefault<AddressHasher>;
@@ -85,7 +94,7 @@ impl Hasher for AddressHasher {
     }
 
     fn write_usize(&mut self, address: usize) {
-        // Multiplying carries all bits to the upper ones; the table looks at the lower ones too.
+        // Multiplying carries all bits to the upper half; the table looks at the lower half too.
         self.0 = (address as u64)
             .wrapping_mul(0x9e37_79b9_7f4a_7c15)
             .rotate_left(32);
@@ -96,10 +105,10 @@ impl Hasher for AddressHasher {
     }
 }
 
-impl IdentityColumns {
-    /// The keys of a process's texts, and the bytes added by those that are new.
-    fn keys(&mut self, process: &Process) -> (Keys, usize) {
-        let Process {
+impl Process {
+    /// The texts, in the order of their columns.
+    fn texts(&self) -> [Option<&str>; TEXTS] {
+        let Self {
             pid: _,
             name,
             exe,
@@ -109,8 +118,8 @@ impl IdentityColumns {
             namespace,
             workload,
             service,
-        } = process;
-        let texts = [
+        } = self;
+        [
             name,
             exe,
             cgroup,
@@ -119,15 +128,58 @@ impl IdentityColumns {
             namespace,
             workload,
             service,
-        ];
-        let mut keys = [None; 8];
-        let mut bytes = 0;
-        for ((key, column), text) in keys.iter_mut().zip(&mut self.texts).zip(texts) {
-            let (found, added) = column.key(text.as_deref());
-            *key = found;
-            bytes += added;
+        ]
+        .map(Option::as_deref)
+    }
+}
+
+impl IdentityColumns {
+    /// The number of a process, and the bytes added if it is new.
+    #[inline]
+    fn number(&mut self, process: &Arc<Process>) -> (u32, usize) {
+        let next = self.processes.len() as u32 + 1;
+        let address = Arc::as_ptr(process).addr();
+        let number = *self.numbers.entry(address).or_insert(next);
+        if number != next {
+            return (number, 0);
         }
-        (keys, bytes)
+        self.processes.push(Arc::clone(process));
+        let texts = process.texts();
+        let texts = texts.iter().flatten();
+        (number, texts.map(|text| OFFSET_BYTES + text.len()).sum())
+    }
+
+    /// The values of a number for each row, of which nobody and then each process has one of these.
+    fn numbers<T: ArrowPrimitiveType>(
+        &self,
+        of_processes: &[Option<T::Native>],
+    ) -> PrimitiveArray<T> {
+        let plain: Vec<T::Native> = of_processes
+            .iter()
+            .map(|it| it.unwrap_or_default())
+            .collect();
+        let values: Vec<T::Native> = self.rows.iter().map(|&row| plain[row as usize]).collect();
+        let first = usize::from(!self.has_unknown);
+        let nulls = of_processes[first..].contains(&None).then(|| {
+            let is_known = |row: &u32| of_processes[*row as usize].is_some();
+            self.rows.iter().map(is_known).collect::<NullBuffer>()
+        });
+        PrimitiveArray::new(values.into(), nulls)
+    }
+
+    fn pids(&self) -> ArrayRef {
+        let pids = self.processes.iter().map(|process| Some(process.pid));
+        let pids: Vec<Option<i64>> = std::iter::once(None).chain(pids).collect();
+        Arc::new(self.numbers::<Int64Type>(&pids))
+    }
+
+    /// The column of the text at this place.
+    fn texts(&self, place: usize) -> ArrayRef {
+        let mut dictionary = Dictionary::new();
+        let key = |process: &Arc<Process>| dictionary.key(process.texts()[place]).0;
+        let keys = self.processes.iter().map(key);
+        let keys: Vec<Option<i32>> = std::iter::once(None).chain(keys).collect();
+        dictionary.finish_with(self.numbers::<Int32Type>(&keys))
     }
 }
 
@@ -172,43 +224,31 @@ impl ColumnGroup for IdentityColumns {
     fn new() -> Self {
         Self {
             node: NodeColumns::new(),
-            pid: Int64::new(),
-            texts: std::array::from_fn(|_| Dictionary::new()),
-            known: HashMap::default(),
+            rows: Vec::new(),
+            has_unknown: false,
+            processes: Vec::new(),
+            numbers: HashMap::default(),
         }
     }
 
     fn append(&mut self, value: &Identity) -> usize {
         let Identity { node, process } = value;
-        let mut bytes = self.node.append_node(node);
-        bytes += self
-            .pid
-            .append(&process.as_ref().map(|process| process.pid));
-        let keys = match process {
-            None => [None; 8],
-            Some(process) => {
-                let address = Arc::as_ptr(process).addr();
-                if let Some((_, keys)) = self.known.get(&address) {
-                    *keys
-                } else {
-                    let (keys, added) = self.keys(process);
-                    self.known.insert(address, (Arc::clone(process), keys));
-                    bytes += added + KNOWN_BYTES;
-                    keys
-                }
-            }
-        };
-        for (column, key) in self.texts.iter_mut().zip(keys) {
-            bytes += column.append_key(key);
-        }
-        bytes
+        let (number, added) = process
+            .as_ref()
+            .map_or((UNKNOWN, 0), |process| self.number(process));
+        self.rows.push(number);
+        self.has_unknown |= number == UNKNOWN;
+        self.node.append_node(node) + added + ROW_BYTES
     }
 
     fn finish(&mut self) -> Vec<ArrayRef> {
-        self.known.clear();
         let mut arrays = self.node.finish();
-        arrays.push(self.pid.finish());
-        arrays.extend(self.texts.iter_mut().map(Dictionary::finish));
+        arrays.push(self.pids());
+        arrays.extend((0..TEXTS).map(|place| self.texts(place)));
+        self.rows.clear();
+        self.has_unknown = false;
+        self.processes.clear();
+        self.numbers.clear();
         arrays
     }
 
@@ -216,14 +256,9 @@ impl ColumnGroup for IdentityColumns {
         let is_wanted = |index: usize| wanted.get(index).copied().unwrap_or(false);
         let mut arrays = vec![
             is_wanted(0).then(|| self.node.names.snapshot()),
-            is_wanted(1).then(|| self.pid.snapshot()),
+            is_wanted(1).then(|| self.pids()),
         ];
-        arrays.extend(
-            self.texts
-                .iter()
-                .enumerate()
-                .map(|(index, text)| is_wanted(index + 2).then(|| text.snapshot())),
-        );
+        arrays.extend((0..TEXTS).map(|place| is_wanted(place + 2).then(|| self.texts(place))));
         arrays
     }
 }

@@ -9,6 +9,8 @@
 pub mod column;
 mod dictionary;
 mod identity;
+mod nested;
+mod numbers;
 
 use std::sync::Arc;
 
