@@ -47,7 +47,7 @@ pub(crate) struct Settings {
     #[serde(deserialize_with = "duration")]
     pub spill_age: Option<Duration>,
 
-    /// How long files of a table are kept, by age, size or both: http_events=7d,50GB; *=30d is for all tables without a rule
+    /// How long files of a table are kept, by age, size or both: `http_events=7d,50GB`; `*=30d` is for all without a rule
     /// of their own; may be repeated [default: for ever]
     #[arg(long, value_name = "TABLE=AGE,SIZE")]
     pub retain: Vec<RetainRule>,

@@ -74,9 +74,9 @@ async fn files_of_an_hour_become_one_ordered_by_time() {
         file.metadata().await.unwrap().schema().fields(),
         TABLE.schema().fields()
     );
-    let status = table_status(&store);
+    let told = table_status(&store);
     assert_eq!(
-        (status.merges, status.merged_files, status.merged_rows),
+        (told.merges, told.merged_files, told.merged_rows),
         (1, 6, 60)
     );
     assert_eq!(store.compact().await.unwrap(), 0, "nothing is left to do");

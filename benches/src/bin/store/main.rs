@@ -2,6 +2,7 @@
 
 mod append;
 mod bytes;
+mod durable;
 mod measure;
 mod memory;
 mod spill;
@@ -25,6 +26,8 @@ struct Arguments {
 enum What {
     /// Rows a second into the window, on one core.
     Append(Load),
+    /// Rows a second into the window and the write-ahead log until they are on disk, and back from the log.
+    Durable(Load),
     /// Rows a second from the window into Parquet files, on one core.
     Spill(Load),
     /// Bytes a row takes in the window.
@@ -93,6 +96,7 @@ fn mixes(rows: &[Row]) -> Vec<(&'static str, Vec<&Row>)> {
 async fn main() -> Result<(), Box<dyn Error>> {
     match Arguments::parse().what {
         What::Append(load) => append::run(&load).await,
+        What::Durable(load) => durable::run(&load).await,
         What::Spill(load) => spill::run(&load).await,
         What::Memory(load) => memory::run(&load).await,
         What::Bytes(load) => bytes::run(&load).await,
