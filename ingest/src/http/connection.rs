@@ -96,6 +96,21 @@ impl Connection {
         }
     }
 
+    /// Says that bytes of one side passed before `time` that were not seen, and may never be.
+    ///
+    /// They still go to [`Self::data`] where they come, or as a gap where they do not, but nobody waits for them: a head
+    /// that they would complete is cut, and messages may be among them.
+    pub fn miss(&mut self, side: Side, time: Nanos, out: &mut Vec<Exchange>) {
+        if self.is_stopped {
+            return;
+        }
+        if self.half(side).buffer.is_empty() {
+            self.lose_messages(side, time, false);
+        } else {
+            self.lose(side, time, out);
+        }
+    }
+
     /// Says that one side (`None`: the whole connection) ended, and adds the exchanges that end with it to `out`.
     pub fn end(&mut self, side: Option<Side>, end: End, time: Nanos, out: &mut Vec<Exchange>) {
         if let (Some(side), End::Fin | End::Unknown) = (side, end) {

@@ -34,7 +34,7 @@ impl Connection {
     }
 
     /// A gap where a message begins or may begin.
-    fn lose(&mut self, side: Side, time: Nanos, out: &mut Vec<Exchange>) {
+    pub(super) fn lose(&mut self, side: Side, time: Nanos, out: &mut Vec<Exchange>) {
         let expected = self.expected(side);
         let half = self.half(side);
         let buffer = std::mem::take(&mut half.buffer);
@@ -52,7 +52,7 @@ impl Connection {
     }
 
     /// Notes that messages of a side may have been lost up to `time`; `is_whole`: at least one from its first byte on.
-    fn lose_messages(&mut self, side: Side, time: Nanos, is_whole: bool) {
+    pub(super) fn lose_messages(&mut self, side: Side, time: Nanos, is_whole: bool) {
         match self.client {
             Some(client) if client == side => self.queue.note_unseen(Unseen::Lost),
             Some(_) => self.queue.lose_responses(time, is_whole),

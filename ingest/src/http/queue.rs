@@ -97,7 +97,7 @@ pub(super) struct Queue {
     pub(super) skipped_after: Unseen,
     /// Of the oldest, so many may have lost their response.
     maybe_lost: usize,
-    /// Whether the oldest of these certainly has, unless it is the only one.
+    /// Whether the oldest of these certainly has.
     is_first_lost: bool,
     /// When the newest bytes passed that were lost, or that answered nothing in the queue: requests from before, that
     /// come into the queue only now, may have lost their response too.
@@ -222,7 +222,7 @@ impl Queue {
         }
         // What is behind this one cannot be meant.
         let newest = self.maybe_lost.min(sent - 1);
-        let oldest = usize::from(self.is_first_lost).min(newest);
+        let oldest = usize::from(self.is_first_lost);
         let is_one = oldest == newest;
         let unseen = self
             .requests
@@ -233,7 +233,7 @@ impl Queue {
             .unwrap_or_default();
         let may_be_newer = self.maybe_lost >= self.len() && self.unseen_after != Unseen::Nothing;
         let is_certain = match unseen {
-            _ if may_be_newer => false,
+            _ if may_be_newer || oldest > newest => false,
             Unseen::Smuggled => false,
             Unseen::Lost if self.is_pipelined => false,
             Unseen::Nothing if self.is_pipelined => is_one,
@@ -250,7 +250,8 @@ impl Queue {
         if is_certain {
             return self.pop();
         }
-        // Some of those given up may be answered yet.
+        // Some of those given up may be answered yet, and this may have answered one that comes into the queue late.
+        self.lost_until = self.lost_until.max(started);
         self.note_unseen_first(unseen.max(Unseen::Lost));
         None
     }

@@ -240,6 +240,17 @@ impl Stream {
         }
     }
 
+    /// Gives up the holes before pieces that the receiver has acknowledged, for whoever has waited for their bytes.
+    pub fn give_up_until(&mut self, ack: u32, mut give: impl FnMut(Event<'_>, Nanos)) {
+        let Some(ack) = self.offset(ack).and_then(|ack| u64::try_from(ack).ok()) else {
+            return;
+        };
+        while self.pieces.front().is_some_and(|piece| piece.start <= ack) {
+            self.give_up_hole(&mut give);
+        }
+        self.finish(&mut give);
+    }
+
     /// Gives out everything that is held, with a gap for each hole: at the end of the connection, or when a timer says
     /// that a hole will not be filled.
     ///

@@ -272,6 +272,21 @@ fn the_second_acknowledgment_of_a_hole_gives_it_up() {
 }
 
 #[test]
+fn holes_that_were_waited_for_are_given_up_as_far_as_they_are_acknowledged() {
+    let mut run = Run::new();
+    run.data(100, b"a")
+        .data(102, b"c")
+        .data(104, b"e")
+        .data(107, b"h");
+    run.stream.give_up_until(101, record(&mut run.out));
+    assert_eq!(run.text(), "a");
+    run.stream.give_up_until(105, record(&mut run.out));
+    assert_eq!(run.text(), "a_c_e");
+    run.stream.give_up_until(107, record(&mut run.out));
+    assert_eq!(run.text(), "a_c_e__h");
+}
+
+#[test]
 fn an_acknowledgment_shown_before_its_data_gives_nothing_up() {
     let mut run = Run::new();
     run.data(100, b"a")

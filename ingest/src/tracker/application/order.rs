@@ -5,9 +5,9 @@
 //! not seen yet is held back. Where a connection is joined after its start, neither tells anything until it is known
 //! where the streams begin, so the first few segments are held back, and the streams begin with the earliest of them.
 
-use super::{Application, Context, new_streams};
+use super::{Application, Context, Protocol, new_streams};
 use crate::packet::TcpFlags;
-use crate::tcp::{Segment as StreamSegment, Side};
+use crate::tcp::{Segment as StreamSegment, Side, Stream};
 use crate::tracker::flow::index;
 use crate::tracker::wire::Segment;
 
@@ -58,23 +58,33 @@ impl Application {
         if held.is_empty() {
             return;
         }
-        let mut streams = self
-            .streams
-            .take()
-            .unwrap_or_else(|| new_streams(context.settings));
-        for segment in held.iter().map(|held| held.segment()) {
-            let stream = &mut streams[index(segment.side)];
-            stream.join_at(segment.seq, MAX_BEFORE_FIRST);
-            self.may_begin_late |= stream.is_joined();
+        for held in &held {
+            self.join_at(&held.segment(), MAX_BEFORE_FIRST, context);
         }
-        self.streams = Some(streams);
         for held in &held {
             self.in_order(&held.segment(), context);
         }
     }
 
+    /// Begins both streams where a segment with content says, unless that is known: its own with it, and the other one
+    /// with the next byte that its sender expects.
+    fn join_at(&mut self, segment: &Segment<'_>, max_before: i32, context: &Context<'_>) {
+        let streams = self
+            .streams
+            .get_or_insert_with(|| new_streams(context.settings));
+        let other = segment.side.other();
+        streams[index(segment.side)].join_at(segment.seq, max_before);
+        if let Some(ack) = segment.ack {
+            streams[index(other)].join_at(ack, max_before);
+        }
+        self.may_begin_late |= streams.iter().any(Stream::is_joined);
+    }
+
     /// Takes a segment in its place among those of the other side.
     fn in_order(&mut self, segment: &Segment<'_>, context: &mut Context<'_>) {
+        if has_content(segment) && !segment.flags.contains(TcpFlags::SYN) {
+            self.join_at(segment, 0, context);
+        }
         if self.is_ahead(segment) {
             self.ahead.push(segment);
             if self.ahead.is_too_much(MAX_AHEAD) {
@@ -115,7 +125,26 @@ impl Application {
     /// Takes all segments that are held back, although something before them is missing.
     pub(super) fn take_ahead(&mut self, context: &mut Context<'_>) {
         for ahead in self.ahead.take_all() {
-            self.reassemble(&ahead.segment(), context);
+            let segment = ahead.segment();
+            self.miss_acknowledged(&segment, context);
+            self.reassemble(&segment, context);
+        }
+    }
+
+    /// Takes into account that bytes were waited for in vain that a segment acknowledges.
+    fn miss_acknowledged(&mut self, segment: &Segment<'_>, context: &mut Context<'_>) {
+        let (Some(mut streams), Some(ack)) = (self.streams.take(), segment.ack) else {
+            return;
+        };
+        let other = segment.side.other();
+        streams[index(other)].give_up_until(ack, |event, time| {
+            self.event(other, event, time, context);
+        });
+        self.streams = Some(streams);
+        if self.is_ahead(segment)
+            && let Protocol::Http(connection) = &mut self.protocol
+        {
+            connection.miss(other, segment.time, context.exchanges);
         }
     }
 

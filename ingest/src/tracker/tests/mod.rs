@@ -11,6 +11,7 @@ use super::*;
 mod datagrams;
 mod limits;
 mod live;
+mod pairs;
 mod wire;
 
 const MS: Nanos = 1_000_000;
