@@ -131,3 +131,48 @@ fn layout(table: TableId, column: &str, data_type: &DataType, leaf: PhysicalType
     };
     Layout::Values(encoding)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_column_is_written_as_all_readers_understand() {
+        for &table in TableId::ALL {
+            let properties = properties(table).expect("the schema is one of Parquet");
+            let columns = ArrowSchemaConverter::new()
+                .convert(&table.schema())
+                .expect("the schema is one of Parquet");
+            for leaf in columns.columns() {
+                let encoding = properties.encoding(leaf.path()).unwrap_or(Encoding::PLAIN);
+                assert!(
+                    matches!(
+                        encoding,
+                        Encoding::PLAIN
+                            | Encoding::DELTA_BINARY_PACKED
+                            | Encoding::DELTA_BYTE_ARRAY
+                    ),
+                    "{}: {} is {encoding}",
+                    table.name(),
+                    leaf.path()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn values_without_order_have_no_statistics() {
+        let properties = properties(TableId::HttpEvent).expect("the schema is one of Parquet");
+        let statistics = |column: &str| {
+            let path = column.split('.').map(str::to_owned).collect::<Vec<_>>();
+            properties.statistics_enabled(&path.into())
+        };
+        assert_eq!(
+            statistics("req_headers.entries.value"),
+            EnabledStatistics::None
+        );
+        assert_eq!(statistics("resp_body"), EnabledStatistics::None);
+        assert_eq!(statistics("time"), EnabledStatistics::Page);
+        assert_eq!(statistics("path"), EnabledStatistics::Page);
+    }
+}

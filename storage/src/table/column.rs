@@ -3,13 +3,14 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use arrow::array::{Array as _, ArrayRef, BinaryBuilder, BooleanBuilder, StringBuilder};
+use arrow::array::{ArrayRef, BinaryBuilder, BooleanBuilder};
 use arrow::datatypes::{DataType, Int64Type, TimeUnit, TimestampMicrosecondType, UInt16Type};
 use hashbrown::HashMap;
 
 use super::dictionary::Dictionary;
 pub use super::nested::{DnsAnswer, DnsAnswers, TextList, TextMap};
 use super::numbers::Numbers;
+use super::texts::Texts;
 
 /// One column under construction.
 ///
@@ -59,7 +60,7 @@ pub struct Word {
 pub struct Text(Dictionary);
 
 /// Text that mostly differs from row to row (path, trace id).
-pub struct UniqueText(StringBuilder);
+pub struct UniqueText(Texts);
 
 /// An IP address as text in canonical form (RFC 5952), dictionary encoded.
 pub struct Ip {
@@ -262,21 +263,18 @@ impl Column for UniqueText {
         DataType::Utf8
     }
     fn new() -> Self {
-        Self(StringBuilder::new())
+        Self(Texts::default())
     }
     #[inline]
     fn append(&mut self, value: &Self::Value) -> usize {
-        self.0.append_option(value.as_deref());
+        self.0.append(value.as_deref());
         OFFSET_BYTES + value.as_ref().map_or(0, String::len)
     }
     fn finish(&mut self) -> ArrayRef {
-        let array = self.0.finish();
-        // The next batch will be about as large.
-        self.0 = StringBuilder::with_capacity(array.len(), array.value_data().len());
-        Arc::new(array)
+        Arc::new(self.0.finish())
     }
     fn snapshot(&self) -> ArrayRef {
-        Arc::new(self.0.finish_cloned())
+        Arc::new(self.0.snapshot())
     }
 }
 

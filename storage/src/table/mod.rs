@@ -11,6 +11,7 @@ mod dictionary;
 mod identity;
 mod nested;
 mod numbers;
+mod texts;
 
 use std::sync::Arc;
 

@@ -2,33 +2,34 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, ListArray, MapArray, StringBuilder, StructArray};
+use arrow::array::{ArrayRef, Int64Array, ListArray, MapArray, StructArray};
 use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Int64Type};
 
 use super::column::{Column, OFFSET_BYTES};
 use super::numbers::{Numbers, Validity};
+use super::texts::Texts;
 
 /// A list of texts.
 pub struct TextList {
     lists: Lists,
-    texts: StringBuilder,
+    texts: Texts,
 }
 
 /// A map from text to text; keys are unique within a row.
 pub struct TextMap {
     maps: Lists,
-    keys: StringBuilder,
-    values: StringBuilder,
+    keys: Texts,
+    values: Texts,
 }
 
 /// The records of a DNS answer section.
 pub struct DnsAnswers {
     lists: Lists,
-    names: StringBuilder,
-    types: StringBuilder,
+    names: Texts,
+    types: Texts,
     ttls: Numbers<Int64Type>,
-    data: StringBuilder,
+    data: Texts,
 }
 
 /// One record of a DNS answer.
@@ -75,11 +76,6 @@ fn offsets(ends: &[i32]) -> OffsetBuffer<i32> {
     OffsetBuffer::new(ScalarBuffer::from(offsets))
 }
 
-/// How many texts a builder holds.
-fn count(texts: &StringBuilder) -> usize {
-    texts.offsets_slice().len() - 1
-}
-
 impl TextList {
     fn item() -> FieldRef {
         Arc::new(Field::new_list_field(DataType::Utf8, true))
@@ -101,23 +97,23 @@ impl Column for TextList {
     fn new() -> Self {
         Self {
             lists: Lists::default(),
-            texts: StringBuilder::new(),
+            texts: Texts::default(),
         }
     }
     fn append(&mut self, value: &Self::Value) -> usize {
         let mut bytes = OFFSET_BYTES;
         for text in value.iter().flatten() {
-            self.texts.append_value(text);
+            self.texts.append(Some(text));
             bytes += OFFSET_BYTES + text.len();
         }
-        self.lists.append(value.is_some(), count(&self.texts));
+        self.lists.append(value.is_some(), self.texts.len());
         bytes
     }
     fn finish(&mut self) -> ArrayRef {
         Self::array(self.lists.finish(), Arc::new(self.texts.finish()))
     }
     fn snapshot(&self) -> ArrayRef {
-        Self::array(self.lists.snapshot(), Arc::new(self.texts.finish_cloned()))
+        Self::array(self.lists.snapshot(), Arc::new(self.texts.snapshot()))
     }
 }
 
@@ -158,18 +154,18 @@ impl Column for TextMap {
     fn new() -> Self {
         Self {
             maps: Lists::default(),
-            keys: StringBuilder::new(),
-            values: StringBuilder::new(),
+            keys: Texts::default(),
+            values: Texts::default(),
         }
     }
     fn append(&mut self, value: &Self::Value) -> usize {
         let mut bytes = OFFSET_BYTES;
         for (key, text) in value.iter().flatten() {
-            self.keys.append_value(key);
-            self.values.append_value(text);
+            self.keys.append(Some(key));
+            self.values.append(Some(text));
             bytes += 2 * OFFSET_BYTES + key.len() + text.len();
         }
-        self.maps.append(value.is_some(), count(&self.keys));
+        self.maps.append(value.is_some(), self.keys.len());
         bytes
     }
     fn finish(&mut self) -> ArrayRef {
@@ -177,8 +173,8 @@ impl Column for TextMap {
         Self::array(self.maps.finish(), keys, Arc::new(self.values.finish()))
     }
     fn snapshot(&self) -> ArrayRef {
-        let keys = Arc::new(self.keys.finish_cloned());
-        let values = Arc::new(self.values.finish_cloned());
+        let keys = Arc::new(self.keys.snapshot());
+        let values = Arc::new(self.values.snapshot());
         Self::array(self.maps.snapshot(), keys, values)
     }
 }
@@ -224,10 +220,10 @@ impl Column for DnsAnswers {
     fn new() -> Self {
         Self {
             lists: Lists::default(),
-            names: StringBuilder::new(),
-            types: StringBuilder::new(),
+            names: Texts::default(),
+            types: Texts::default(),
             ttls: Numbers::new(),
-            data: StringBuilder::new(),
+            data: Texts::default(),
         }
     }
     fn append(&mut self, value: &Self::Value) -> usize {
@@ -239,13 +235,13 @@ impl Column for DnsAnswers {
                 ttl,
                 data,
             } = answer;
-            self.names.append_value(name);
-            self.types.append_value(r#type);
+            self.names.append(Some(name));
+            self.types.append(Some(r#type));
             self.ttls.append(Some(*ttl));
-            self.data.append_value(data);
+            self.data.append(Some(data));
             bytes += 3 * OFFSET_BYTES + 8 + name.len() + r#type.len() + data.len();
         }
-        self.lists.append(value.is_some(), count(&self.names));
+        self.lists.append(value.is_some(), self.names.len());
         bytes
     }
     fn finish(&mut self) -> ArrayRef {
@@ -260,10 +256,10 @@ impl Column for DnsAnswers {
     fn snapshot(&self) -> ArrayRef {
         Self::array(
             self.lists.snapshot(),
-            Arc::new(self.names.finish_cloned()),
-            Arc::new(self.types.finish_cloned()),
+            Arc::new(self.names.snapshot()),
+            Arc::new(self.types.snapshot()),
             self.ttls.snapshot(),
-            Arc::new(self.data.finish_cloned()),
+            Arc::new(self.data.snapshot()),
         )
     }
 }

@@ -3,10 +3,10 @@
 use std::error::Error;
 use std::hint::black_box;
 
+use weir_benches::measure::{Rates, Stopwatch, Took};
 use weir_benches::traffic::{Settings, Traffic};
 use weir_storage::Row;
 
-use crate::measure::{Rates, Stopwatch, Took};
 use crate::{Load, mixes, open};
 
 /// Rows that are made at a time. They are made outside of the measured time, and are still in the processor's cache

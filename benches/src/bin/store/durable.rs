@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use weir_storage::{Fsync, Row, Store, StoreOptions};
 
-use crate::measure::{Rates, Stopwatch, Took};
+use weir_benches::measure::{Rates, Stopwatch, Took};
 use crate::{Load, mixes};
 
 /// Rows that are made at a time, outside of the measured time, as in [`crate::append`].

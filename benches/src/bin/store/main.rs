@@ -3,7 +3,6 @@
 mod append;
 mod bytes;
 mod durable;
-mod measure;
 mod memory;
 mod spill;
 

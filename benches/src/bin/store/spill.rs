@@ -2,9 +2,9 @@
 
 use std::error::Error;
 
+use weir_benches::measure::{Rates, Stopwatch, Took};
 use weir_storage::Row;
 
-use crate::measure::{Rates, Stopwatch, Took};
 use crate::{Load, mixes, open};
 
 pub(crate) async fn run(load: &Load) -> Result<(), Box<dyn Error>> {

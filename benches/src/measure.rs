@@ -1,4 +1,4 @@
-//! Several runs, and what they have in common.
+//! What runs took, in processor time: others may share the machine.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -7,11 +7,11 @@ use nix::time::{ClockId, clock_gettime};
 
 /// What a run took.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Took {
+pub struct Took {
     /// Processor time of all threads.
-    pub(crate) processor: Duration,
+    pub processor: Duration,
     /// Time that went by, also while others had the processor.
-    pub(crate) wall: Duration,
+    pub wall: Duration,
 }
 
 impl std::ops::AddAssign for Took {
@@ -22,20 +22,22 @@ impl std::ops::AddAssign for Took {
 }
 
 /// Measures from when it was started.
-pub(crate) struct Stopwatch {
+pub struct Stopwatch {
     processor: Duration,
     wall: Instant,
 }
 
 impl Stopwatch {
-    pub(crate) fn start() -> Self {
+    /// Starts measuring.
+    pub fn start() -> Self {
         Self {
             processor: processor_time(),
             wall: Instant::now(),
         }
     }
 
-    pub(crate) fn took(&self) -> Took {
+    /// What passed since the start.
+    pub fn took(&self) -> Took {
         Took {
             processor: processor_time().saturating_sub(self.processor),
             wall: self.wall.elapsed(),
@@ -50,14 +52,14 @@ fn processor_time() -> Duration {
 
 /// Rows a second in several runs.
 #[derive(Debug, Clone)]
-pub(crate) struct Rates {
+pub struct Rates {
     processor: Vec<f64>,
     wall: Vec<f64>,
 }
 
 impl Rates {
     /// Of runs of so many rows each. There must be one.
-    pub(crate) fn of(rows: usize, runs: &[Took]) -> Self {
+    pub fn of(rows: usize, runs: &[Took]) -> Self {
         let sorted = |duration: fn(&Took) -> Duration| {
             let mut rates: Vec<f64> = runs
                 .iter()
