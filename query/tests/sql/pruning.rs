@@ -1,5 +1,10 @@
 //! Files and batches whose times or values cannot match are not read.
 
+use std::fs::{self, File};
+use std::path::Path;
+
+use weir_storage::TableId;
+
 use crate::support::{Bench, HOUR, SECOND, TEN_OCLOCK, http};
 
 /// One file for each of six hours from 10 o'clock on, ten rows each; the last hour in memory.
@@ -99,4 +104,65 @@ async fn the_newest_rows_come_from_the_newest_files() {
         plan.contains("files_ranges_pruned_statistics=5 total → "),
         "{plan}"
     );
+}
+
+/// Fills a file with garbage so that its size and time stay: who opens it notices.
+fn spoil(path: &Path) {
+    let metadata = fs::metadata(path).unwrap();
+    fs::write(path, vec![0x5a; usize::try_from(metadata.len()).unwrap()]).unwrap();
+    let file = File::options().write(true).open(path).unwrap();
+    file.set_modified(metadata.modified().unwrap()).unwrap();
+}
+
+#[tokio::test]
+async fn of_many_files_only_those_of_the_range_are_opened() {
+    const HOURS: i64 = 400;
+    let bench = Bench::new().await;
+    for hour in 0..HOURS {
+        let time = TEN_OCLOCK + hour * HOUR;
+        bench.store.append(http(hour, time).into());
+    }
+    bench.store.flush().await.unwrap();
+    bench.store.maintain().await;
+    let files = bench.store.snapshot(TableId::HttpEvent, None).files;
+    assert_eq!(files.len() as i64, HOURS);
+    let directory = bench.directory.path();
+    for file in &files[3..] {
+        spoil(&directory.join(file.path.as_ref()));
+    }
+    // What the manifest tells is all that is known of the spoilt ones.
+    let Bench {
+        store,
+        engine,
+        directory,
+    } = bench;
+    drop((store, engine));
+    let bench = Bench::over(directory).await;
+    for (sql, expected) in [
+        (
+            "SELECT path FROM http_events WHERE time < '2026-11-20T12:30:00Z' ORDER BY time",
+            "/items/0 /items/1 /items/2",
+        ),
+        (
+            "SELECT path FROM http_events WHERE time = '2026-11-20T11:00:00Z'",
+            "/items/1",
+        ),
+        ("SELECT count(*) FROM http_events", "400"),
+        (
+            "SELECT count(*) FROM http_events WHERE time < '2026-11-20T12:30:00Z'",
+            "3",
+        ),
+        (
+            "SELECT max(time) - min(time) = interval '399 hours' FROM http_events",
+            "true",
+        ),
+    ] {
+        assert_eq!(bench.rows(sql).await.join(" "), expected, "{sql}");
+        assert_eq!(bench.store.status().unreadable_file_count, 0, "{sql}");
+    }
+    // They would have been noticed.
+    bench
+        .error("SELECT path FROM http_events WHERE time > '2026-11-25T00:00:00Z'")
+        .await;
+    assert!(bench.store.status().unreadable_file_count > 0);
 }

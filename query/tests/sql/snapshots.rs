@@ -8,7 +8,7 @@ use weir_query::QueryErrorKind;
 use crate::support::{Bench, SECOND, TEN_OCLOCK, http};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn counts_are_exact_while_rows_move_to_files() {
+async fn counts_are_exact_while_rows_move_to_files_and_files_merge() {
     let bench = Arc::new(Bench::new().await);
     let appended = Arc::new(AtomicI64::new(0));
     let is_done = Arc::new(AtomicBool::new(false));
@@ -24,8 +24,12 @@ async fn counts_are_exact_while_rows_move_to_files() {
                     .store
                     .append(http(number, TEN_OCLOCK + number * SECOND / 100).into());
                 appended.store(number + 1, Ordering::Release);
-                if number % 1_500 == 0 {
+                if number % 800 == 0 {
                     bench.store.flush().await.unwrap();
+                }
+                if number % 3_000 == 0 {
+                    bench.store.compact().await.unwrap();
+                    bench.store.maintain().await;
                 }
                 if number % 100 == 0 {
                     tokio::task::yield_now().await;
@@ -138,6 +142,43 @@ async fn a_file_that_is_no_parquet_is_left_out() {
         ["10"]
     );
     assert_eq!(bench.store.status().unreadable_file_count, 1);
+}
+
+#[tokio::test]
+async fn a_file_that_was_cut_is_left_out() {
+    let bench = two_files().await;
+    let cut = parquet_files(&bench).remove(0);
+    let bench = reopened(bench).await;
+    let bytes = std::fs::read(&cut).unwrap();
+    std::fs::write(&cut, &bytes[..bytes.len() / 2]).unwrap();
+    assert_eq!(
+        bench.rows("SELECT count(path) FROM http_events").await,
+        ["10"]
+    );
+    assert_eq!(bench.store.status().unreadable_file_count, 1);
+}
+
+#[tokio::test]
+async fn a_reader_follows_rows_into_merged_files() {
+    let bench = two_files().await;
+    let reader = weir_storage::Store::open_read_only(bench.directory.path())
+        .await
+        .unwrap();
+    let engine = weir_query::Engine::new(reader, weir_query::EngineOptions::default()).unwrap();
+    bench.store.compact().await.unwrap();
+    assert_eq!(parquet_files(&bench).len(), 1, "the inputs are gone");
+    for sql in [
+        "SELECT count(*), count(path) FROM http_events",
+        "SELECT count(path), count(*) FROM (SELECT path FROM http_events LIMIT 100)",
+    ] {
+        let request = weir_query::QueryRequest::new(sql);
+        let mut answer = engine.query(request).await.unwrap();
+        let mut batches = Vec::new();
+        while let Some(batch) = futures::StreamExt::next(&mut answer.batches).await {
+            batches.push(batch.unwrap());
+        }
+        assert_eq!(crate::support::lines(&batches), ["20, 20"], "{sql}");
+    }
 }
 
 #[tokio::test]

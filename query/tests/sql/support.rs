@@ -32,7 +32,15 @@ impl Bench {
     }
 
     pub(crate) async fn with(options: EngineOptions) -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        Self::in_directory(tempfile::tempdir().unwrap(), options).await
+    }
+
+    /// Over a directory that another bench left.
+    pub(crate) async fn over(directory: TempDir) -> Self {
+        Self::in_directory(directory, EngineOptions::default()).await
+    }
+
+    async fn in_directory(directory: TempDir, options: EngineOptions) -> Self {
         let store = Store::open(StoreOptions::new(directory.path(), "node-a"))
             .await
             .unwrap();
