@@ -135,11 +135,23 @@ fn layout(table: TableId, column: &str, data_type: &DataType, leaf: PhysicalType
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layout::Hour;
+
+    fn of(table: TableId) -> WriterProperties {
+        let name = FileName {
+            hour: Hour::of(0),
+            node: "a".to_owned(),
+            first_sequence: 0,
+            last_sequence: 9,
+            level: 0,
+        };
+        properties(table, &name).expect("the schema is one of Parquet")
+    }
 
     #[test]
     fn every_column_is_written_as_all_readers_understand() {
         for &table in TableId::ALL {
-            let properties = properties(table).expect("the schema is one of Parquet");
+            let properties = of(table);
             let columns = ArrowSchemaConverter::new()
                 .convert(&table.schema())
                 .expect("the schema is one of Parquet");
@@ -162,7 +174,7 @@ mod tests {
 
     #[test]
     fn values_without_order_have_no_statistics() {
-        let properties = properties(TableId::HttpEvent).expect("the schema is one of Parquet");
+        let properties = of(TableId::HttpEvent);
         let statistics = |column: &str| {
             let path = column.split('.').map(str::to_owned).collect::<Vec<_>>();
             properties.statistics_enabled(&path.into())

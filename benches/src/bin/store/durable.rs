@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use weir_storage::{Fsync, Row, Store, StoreOptions};
 
-use weir_benches::measure::{Rates, Stopwatch, Took};
 use crate::{Load, mixes};
+use weir_benches::measure::{Rates, Stopwatch, Took};
 
 /// Rows that are made at a time, outside of the measured time, as in [`crate::append`].
 const AT_A_TIME: usize = 256;
