@@ -35,6 +35,9 @@ class App(BaseHTTPRequestHandler):
         return int(values[0]) if values else default
 
     def answer(self, status, body=b"", before_last_byte=0.0):
+        if status in (204, 304):
+            # They have none, and a client that goes away meanwhile would see more or less of it.
+            body = b""
         self.send_response(status)
         self.send_header("Content-Type", "text/plain; charset=utf-8")
         self.send_header("Content-Length", str(len(body)))
