@@ -126,6 +126,15 @@ impl Body {
         self.bytes
     }
 
+    /// How many bytes of it are still to come, if that is known; one without end has any number.
+    pub(super) const fn left(&self) -> Option<u64> {
+        match &self.kind {
+            Kind::Length { left } => Some(*left),
+            Kind::Close => Some(u64::MAX),
+            Kind::Chunked(_) | Kind::Wire { .. } => None,
+        }
+    }
+
     /// Whether nothing of it was received.
     pub(super) const fn is_untouched(&self) -> bool {
         self.wire_bytes == 0

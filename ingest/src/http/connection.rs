@@ -90,24 +90,38 @@ impl Connection {
     ///
     /// Chunks of one side must come in order; between the sides, the times tell what was first.
     pub fn data(&mut self, side: Side, chunk: Chunk<'_>, time: Nanos, out: &mut Vec<Exchange>) {
+        let half = self.half(side);
         match chunk {
-            Chunk::Data(bytes) => self.receive(side, bytes, time, out),
-            Chunk::Gap { bytes, .. } => self.skip(side, bytes, time, out),
+            Chunk::Data(bytes) => {
+                half.passed = half.passed.saturating_add(bytes.len() as u64);
+                self.receive(side, bytes, time, out);
+            }
+            Chunk::Gap { bytes, .. } => {
+                half.passed = half.passed.saturating_add(bytes);
+                self.skip(side, bytes, time, out);
+            }
         }
     }
 
-    /// Says that bytes of one side passed before `time` that were not seen, and may never be.
+    /// Says that the next so many bytes of one side passed before `time`, and that nobody waits for them.
     ///
-    /// They still go to [`Self::data`] where they come, or as a gap where they do not, but nobody waits for them: a head
-    /// that they would complete is cut, and messages may be among them.
-    pub fn miss(&mut self, side: Side, time: Nanos, out: &mut Vec<Exchange>) {
-        if self.is_stopped {
+    /// They still go to [`Self::data`] if they come, or as a gap if they do not. Until then, requests may be among them,
+    /// and a request's head that they would complete is cut.
+    pub fn miss(&mut self, side: Side, bytes: u64, time: Nanos, out: &mut Vec<Exchange>) {
+        let client = self.client;
+        let half = self.half(side);
+        let until = half.passed.saturating_add(bytes);
+        if until <= half.foreseen {
             return;
         }
-        if self.half(side).buffer.is_empty() {
-            self.lose_messages(side, time, false);
-        } else {
-            self.lose(side, time, out);
+        half.foreseen = until;
+        half.foreseen_at = time;
+        let is_client = client.map_or_else(
+            || detect_cut(None, &half.buffer, half.place).kind() == Detection::Request,
+            |client| client == side,
+        );
+        if is_client && !self.is_stopped {
+            self.miss_request(side, bytes, time, out);
         }
     }
 

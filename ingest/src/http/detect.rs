@@ -17,7 +17,7 @@ pub enum Detection {
 
 impl Detection {
     /// What a message is, whether it keeps the rules or not.
-    fn kind(self) -> Self {
+    pub(super) fn kind(self) -> Self {
         match self {
             Self::Malformed => Self::Request,
             told => told,
@@ -315,10 +315,10 @@ fn detect_request_line(bytes: &[u8], may_be_malformed: bool) -> Detection {
     }
 }
 
-/// Whether `HTTP/1.x` stands anywhere in the rest of a request line.
+/// Whether a version of HTTP stands anywhere in the rest of a request line.
 fn names_version(rest: &[u8]) -> bool {
-    rest.windows(8)
-        .any(|window| window.starts_with(b"HTTP/1.") && window[7].is_ascii_digit())
+    rest.windows(6)
+        .any(|window| window.starts_with(b"HTTP/") && window[5].is_ascii_digit())
 }
 
 /// Splits ` HTTP/1.x` off the rest of a request line; the target is returned with the minor version.

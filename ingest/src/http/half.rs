@@ -29,6 +29,14 @@ pub(super) struct Half {
     pub(super) started: Nanos,
     /// Where the head was found.
     pub(super) place: Place,
+    /// Bytes that were taken so far.
+    pub(super) passed: u64,
+    /// Up to here, bytes were told to be missing before the gap came.
+    pub(super) foreseen: u64,
+    /// When the last of them had passed at the latest.
+    pub(super) foreseen_at: Nanos,
+    /// When bytes had passed at the latest that were lost before it was known which side this is.
+    pub(super) lost_early: Option<Nanos>,
     /// Whether a message ended in the packet that is being read.
     pub(super) ended_in_packet: bool,
 }
@@ -41,6 +49,10 @@ impl Half {
             buffer: Vec::new(),
             started: 0,
             place: Place::Packet,
+            passed: 0,
+            foreseen: 0,
+            foreseen_at: 0,
+            lost_early: None,
             ended_in_packet: false,
         }
     }

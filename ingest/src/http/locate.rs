@@ -64,6 +64,12 @@ impl Connection {
         let (started, place) = (half.started, half.place);
         let told = detect_as(expected, joined, place);
         let is_full = joined.len() >= max_head;
+        if matches!(
+            told,
+            Detection::Request | Detection::Malformed | Detection::Response
+        ) {
+            self.find_client(side, told);
+        }
         match told {
             Detection::Request | Detection::Malformed | Detection::Response => {
                 match head_len(joined) {

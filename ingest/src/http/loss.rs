@@ -18,7 +18,9 @@ impl Connection {
         while left > 0 && !self.is_stopped {
             match &mut self.half(side).state {
                 State::Ignore => return,
-                State::First | State::Start | State::Hunt => return self.lose(side, time, out),
+                State::First | State::Start | State::Hunt => {
+                    return self.lose(side, time, out);
+                }
                 State::Body(body) => {
                     let (used, progress) = body.skip(left, time);
                     let is_end_unknown = body.is_wire();
@@ -33,8 +35,27 @@ impl Connection {
         }
     }
 
+    /// The next bytes of the client are missing, though no gap tells it yet.
+    pub(super) fn miss_request(
+        &mut self,
+        client: Side,
+        bytes: u64,
+        time: Nanos,
+        out: &mut Vec<Exchange>,
+    ) {
+        let half = self.half(client);
+        match &half.state {
+            State::Ignore => {}
+            State::Body(body) if body.left().is_some_and(|left| left >= bytes) => {}
+            State::First | State::Start | State::Hunt if !half.buffer.is_empty() => {
+                self.lose(client, time, out);
+            }
+            _ => self.queue.note_unseen(Unseen::Lost),
+        }
+    }
+
     /// A gap where a message begins or may begin.
-    pub(super) fn lose(&mut self, side: Side, time: Nanos, out: &mut Vec<Exchange>) {
+    fn lose(&mut self, side: Side, time: Nanos, out: &mut Vec<Exchange>) {
         let expected = self.expected(side);
         let half = self.half(side);
         let buffer = std::mem::take(&mut half.buffer);
@@ -53,10 +74,14 @@ impl Connection {
 
     /// Notes that messages of a side may have been lost up to `time`; `is_whole`: at least one from its first byte on.
     pub(super) fn lose_messages(&mut self, side: Side, time: Nanos, is_whole: bool) {
-        match self.client {
+        let client = self.client;
+        let half = self.half(side);
+        // Whoever asked since has acknowledged them.
+        let asked_before = (half.passed <= half.foreseen).then_some(half.foreseen_at);
+        match client {
             Some(client) if client == side => self.queue.note_unseen(Unseen::Lost),
-            Some(_) => self.queue.lose_responses(time, is_whole),
-            None => {}
+            Some(_) => self.queue.lose_responses(time, asked_before, is_whole),
+            None => half.lost_early = Some(time),
         }
     }
 

@@ -47,6 +47,11 @@ impl Connection {
             side
         };
         self.client = Some(client);
+        for side in [client, client.other()] {
+            if let Some(time) = self.half(side).lost_early.take() {
+                self.lose_messages(side, time, false);
+            }
+        }
         let other = self.half(side.other());
         if matches!(other.state, State::First) && other.buffer.is_empty() {
             // Its first byte will be that of a message.

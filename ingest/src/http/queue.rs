@@ -194,12 +194,21 @@ impl Queue {
         *first = unseen.max(*first);
     }
 
-    /// Notes that responses may have been lost up to `time`; `is_whole`: at least one from its first byte on.
-    pub(super) fn lose_responses(&mut self, time: Nanos, is_whole: bool) {
+    /// Notes that responses may have been lost up to `time`, to requests from before `asked_before` where that is known;
+    /// `is_whole`: at least one from its first byte on.
+    pub(super) fn lose_responses(
+        &mut self,
+        time: Nanos,
+        asked_before: Option<Nanos>,
+        is_whole: bool,
+    ) {
+        let was_asked = |pending: &&Pending| asked_before.is_none_or(|at| pending.started() < at);
+        let concerned = self.requests.iter().take_while(was_asked).count();
         // What was lost may be an interim response, where one was asked for.
-        self.is_first_lost |= is_whole && self.front().is_some_and(|front| !front.expects_continue);
-        self.maybe_lost = self.len();
-        self.lost_until = self.lost_until.max(time);
+        let is_final = self.front().is_some_and(|front| !front.expects_continue);
+        self.is_first_lost |= is_whole && is_final && concerned > 0;
+        self.maybe_lost = self.maybe_lost.max(concerned);
+        self.lost_until = self.lost_until.max(asked_before.unwrap_or(time));
     }
 
     /// The request that a response answers whose first byte passed at `started`. Requests whose response was lost go to
@@ -231,7 +240,9 @@ impl Queue {
             .map(|pending| pending.unseen_before)
             .max()
             .unwrap_or_default();
-        let may_be_newer = self.maybe_lost >= self.len() && self.unseen_after != Unseen::Nothing;
+        let next = self.requests.get(newest + 1);
+        let unseen_next = next.map_or(self.unseen_after, |next| next.unseen_before);
+        let may_be_newer = self.maybe_lost > newest && unseen_next != Unseen::Nothing;
         let is_certain = match unseen {
             _ if may_be_newer || oldest > newest => false,
             Unseen::Smuggled => false,

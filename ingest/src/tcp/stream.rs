@@ -107,6 +107,8 @@ pub struct Stream {
     is_finished: bool,
     pieces: Pieces,
     highest_ack: u64,
+    /// Up to here, holes are not waited for.
+    given_up: u64,
     /// Where the hole was whose signs are counted, and how many there were.
     signs: (u64, u8),
     counts: Counts,
@@ -124,6 +126,7 @@ impl Stream {
             is_finished: false,
             pieces: Pieces::default(),
             highest_ack: 0,
+            given_up: 0,
             signs: (0, 0),
             counts: Counts::default(),
         }
@@ -240,15 +243,17 @@ impl Stream {
         }
     }
 
-    /// Gives up the holes before pieces that the receiver has acknowledged, for whoever has waited for their bytes.
-    pub fn give_up_until(&mut self, ack: u32, mut give: impl FnMut(Event<'_>, Nanos)) {
-        let Some(ack) = self.offset(ack).and_then(|ack| u64::try_from(ack).ok()) else {
-            return;
+    /// Gives up the bytes that the receiver has acknowledged, for whoever has waited for them; returns how many of them
+    /// are missing yet. They are still taken if they come before anything behind them.
+    pub fn give_up_until(&mut self, ack: u32, mut give: impl FnMut(Event<'_>, Nanos)) -> u64 {
+        let ack = self.offset(ack).filter(|_| self.start != Start::Unknown);
+        let Some(ack) = ack.and_then(|ack| u64::try_from(ack).ok()) else {
+            return 0;
         };
-        while self.pieces.front().is_some_and(|piece| piece.start <= ack) {
-            self.give_up_hole(&mut give);
-        }
+        self.given_up = self.given_up.max(ack);
+        self.give_up_holes(&mut give);
         self.finish(&mut give);
+        ack.saturating_sub(self.position + u64::from(self.is_finished))
     }
 
     /// Gives out everything that is held, with a gap for each hole: at the end of the connection, or when a timer says
@@ -343,6 +348,7 @@ impl Stream {
                 .insert(placed.start, copied_end, Some(placed.payload), placed.time);
             self.pieces
                 .insert(copied_end, placed.end, None, placed.time);
+            self.give_up_holes(give);
             while self.pieces.held_bytes() > self.limits.bytes
                 || self.pieces.len() > self.limits.pieces
             {

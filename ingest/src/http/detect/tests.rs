@@ -58,6 +58,8 @@ fn a_request_line_that_breaks_the_rules_is_malformed() {
         "POST /a\tb HTTP/1.0\r\n",
         "GET / HTTP/1.1 and more\r\n",
         "GET / HTTP/1.10\r\n",
+        "GET / HTTP/1.\r\n",
+        "GET / HTTP/2.0\r\n",
         "GET / HTTP/1.1\x01\n",
     ] {
         assert_eq!(detect(line.as_bytes()), Detection::Malformed, "{line:?}");

@@ -98,6 +98,17 @@ impl Stream {
         self.next_seq = self.next_seq.wrapping_add(bytes as u32);
     }
 
+    /// Gives up the holes that nobody waits for.
+    pub(super) fn give_up_holes(&mut self, give: &mut impl FnMut(Event<'_>, Nanos)) {
+        while self
+            .pieces
+            .front()
+            .is_some_and(|piece| piece.start <= self.given_up)
+        {
+            self.give_up_hole(give);
+        }
+    }
+
     pub(super) fn give_up_hole(&mut self, give: &mut impl FnMut(Event<'_>, Nanos)) {
         let Some((start, time)) = self.pieces.front().map(|piece| (piece.start, piece.time)) else {
             return;

@@ -68,6 +68,10 @@ impl Run {
         self
     }
 
+    fn give_up_until(&mut self, ack: u32) -> u64 {
+        self.stream.give_up_until(ack, record(&mut self.out))
+    }
+
     fn flush(&mut self) -> &mut Self {
         self.stream.flush(self.time, record(&mut self.out));
         self
@@ -278,12 +282,17 @@ fn holes_that_were_waited_for_are_given_up_as_far_as_they_are_acknowledged() {
         .data(102, b"c")
         .data(104, b"e")
         .data(107, b"h");
-    run.stream.give_up_until(101, record(&mut run.out));
+    assert_eq!(run.give_up_until(101), 0);
     assert_eq!(run.text(), "a");
-    run.stream.give_up_until(105, record(&mut run.out));
+    assert_eq!(run.give_up_until(106), 1);
     assert_eq!(run.text(), "a_c_e");
-    run.stream.give_up_until(107, record(&mut run.out));
-    assert_eq!(run.text(), "a_c_e__h");
+    run.data(105, b"f");
+    assert_eq!(run.text(), "a_c_ef");
+    assert_eq!(run.give_up_until(107), 0);
+    assert_eq!(run.text(), "a_c_ef_h");
+    assert_eq!(run.give_up_until(110), 2);
+    run.data(110, b"k");
+    assert_eq!(run.text(), "a_c_ef_h__k");
 }
 
 #[test]

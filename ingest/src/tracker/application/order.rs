@@ -137,14 +137,14 @@ impl Application {
             return;
         };
         let other = segment.side.other();
-        streams[index(other)].give_up_until(ack, |event, time| {
+        let missing = streams[index(other)].give_up_until(ack, |event, time| {
             self.event(other, event, time, context);
         });
         self.streams = Some(streams);
-        if self.is_ahead(segment)
+        if missing > 0
             && let Protocol::Http(connection) = &mut self.protocol
         {
-            connection.miss(other, segment.time, context.exchanges);
+            connection.miss(other, missing, segment.time, context.exchanges);
         }
     }
 

@@ -152,11 +152,11 @@ fn play(plan: &Plan) -> Played {
 fn check(plan: &Plan) -> Result<(), TestCaseError> {
     let played = play(plan);
     let rows = rows_of_wire(&played.packets);
-    let lines: Vec<_> = rows
-        .http
-        .iter()
-        .map(|row| (row.time, row.path.as_deref(), row.status, row.outcome))
-        .collect();
+    let line = |row: &HttpEvent| {
+        let (path, outcome) = (row.path.as_deref(), row.outcome);
+        format!("{} {path:?} {:?} {outcome:?}", row.time, row.status)
+    };
+    let lines: Vec<_> = rows.http.iter().map(line).collect();
     for row in &rows.http {
         let (Some(ttfb_ns), Some(status)) = (row.ttfb_ns, row.status) else {
             continue;
