@@ -37,25 +37,31 @@ struct Plan {
     captured_len: usize,
     /// Requests after whose responses the fates begin.
     calm: usize,
+    /// From one packet to the next.
+    pause: Nanos,
     fates: Vec<Fate>,
 }
 
 fn plan(most_at_once: usize) -> impl Strategy<Value = Plan> {
     let lens = prop_oneof![Just(2000_usize), 20..200_usize];
+    // Shorter and longer than what is held back waits for.
+    let pause = prop_oneof![3 => Just(MS), 1 => Just(30 * MS), 1 => Just(6 * SECOND)];
     (
         any::<bool>(),
         vec((1..=most_at_once, 0..=most_at_once), 1..8),
         lens.clone(),
         lens,
+        pause,
         vec(fate(), 1..60),
     )
         .prop_map(
-            |(has_handshake, bursts, segment_len, captured_len, fates)| Plan {
+            |(has_handshake, bursts, segment_len, captured_len, pause, fates)| Plan {
                 has_handshake,
                 bursts,
                 segment_len,
                 captured_len,
                 calm: 0,
+                pause,
                 fates,
             },
         )
@@ -85,8 +91,10 @@ fn play(plan: &Plan) -> Played {
         for segment in message.as_bytes().chunks(plan.segment_len) {
             times.insert(talk.time, number);
             talk.send(from_client, ACK, segment);
+            talk.time += plan.pause - MS;
         }
         talk.send(!from_client, ACK, b"");
+        talk.time += plan.pause - MS;
     };
     for &(count, answers) in &plan.bursts {
         for _ in 0..count {
@@ -201,6 +209,7 @@ proptest! {
         let plan = Plan {
             captured_len: 2000,
             has_handshake: true,
+            pause: MS,
             fates: plan.fates.iter().map(|fate| match fate {
                 Fate::Lost => Fate::Captured,
                 fate => *fate,
