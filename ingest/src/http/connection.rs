@@ -10,7 +10,7 @@ use super::queue::{Kind, Pending, Queue};
 use super::shared::Shared;
 use super::{Config, Notes};
 use crate::packet::Nanos;
-use crate::tcp::{Chunk, End, Side};
+use crate::tcp::{Chunk, End, Side, Stamp};
 
 /// Parses one connection.
 ///
@@ -28,7 +28,10 @@ pub struct Connection {
     pub(super) unfinished: Option<Pending>,
     /// Id of the newest request.
     pub(super) newest_id: u64,
-    pub(super) last_response_end: Option<Nanos>,
+    /// Where the last response began, and when it was whole.
+    pub(super) last_response: Option<Stamp>,
+    /// Where the response began that is being received.
+    pub(super) response_place: u64,
     pub(super) shared: Shared,
     pub(super) notes: Notes,
     pub(super) is_stopped: bool,
@@ -45,7 +48,8 @@ impl Connection {
             responding: None,
             unfinished: None,
             newest_id: 0,
-            last_response_end: None,
+            last_response: None,
+            response_place: 0,
             shared: Shared::default(),
             notes: Notes::default(),
             is_stopped: false,
@@ -88,40 +92,18 @@ impl Connection {
 
     /// Takes the next bytes of one side, or the next gap in them, and adds the exchanges that are now complete to `out`.
     ///
-    /// Chunks of one side must come in order; between the sides, the times tell what was first.
-    pub fn data(&mut self, side: Side, chunk: Chunk<'_>, time: Nanos, out: &mut Vec<Exchange>) {
+    /// Chunks of one side must come in order; between the sides, the stamps tell what was first.
+    pub fn data(&mut self, side: Side, chunk: Chunk<'_>, stamp: Stamp, out: &mut Vec<Exchange>) {
         let half = self.half(side);
         match chunk {
             Chunk::Data(bytes) => {
-                half.passed = half.passed.saturating_add(bytes.len() as u64);
-                self.receive(side, bytes, time, out);
+                half.passed = stamp.place.saturating_add(bytes.len() as u64);
+                self.receive(side, bytes, stamp, out);
             }
-            Chunk::Gap { bytes, .. } => {
-                half.passed = half.passed.saturating_add(bytes);
-                self.skip(side, bytes, time, out);
+            Chunk::Gap { bytes, cause } => {
+                half.passed = stamp.place.saturating_add(bytes);
+                self.skip(side, bytes, cause, stamp, out);
             }
-        }
-    }
-
-    /// Says that the next so many bytes of one side passed before `time`, and that nobody waits for them.
-    ///
-    /// They still go to [`Self::data`] if they come, or as a gap if they do not. Until then, requests may be among them,
-    /// and a request's head that they would complete is cut.
-    pub fn miss(&mut self, side: Side, bytes: u64, time: Nanos, out: &mut Vec<Exchange>) {
-        let client = self.client;
-        let half = self.half(side);
-        let until = half.passed.saturating_add(bytes);
-        if until <= half.foreseen {
-            return;
-        }
-        half.foreseen = until;
-        half.foreseen_at = time;
-        let is_client = client.map_or_else(
-            || detect_cut(None, &half.buffer, half.place).kind() == Detection::Request,
-            |client| client == side,
-        );
-        if is_client && !self.is_stopped {
-            self.miss_request(side, bytes, time, out);
         }
     }
 
@@ -157,16 +139,20 @@ impl Connection {
         })
     }
 
-    fn receive(&mut self, side: Side, bytes: &[u8], time: Nanos, out: &mut Vec<Exchange>) {
+    fn receive(&mut self, side: Side, bytes: &[u8], stamp: Stamp, out: &mut Vec<Exchange>) {
         let mut rest = bytes;
         let mut is_fresh = true;
         self.half(side).ended_in_packet = false;
         while !rest.is_empty() && !self.is_stopped {
+            let place = stamp
+                .place
+                .saturating_add((bytes.len() - rest.len()) as u64);
+            let stamp = Stamp { place, ..stamp };
             let used = match self.half(side).state {
                 State::First | State::Start | State::Hunt => {
-                    self.head(side, rest, is_fresh, time, out)
+                    self.head(side, rest, is_fresh, stamp, out)
                 }
-                State::Body(_) => self.body(side, rest, is_fresh, time, out),
+                State::Body(_) => self.body(side, rest, is_fresh, stamp.time, out),
                 State::Ignore => return,
             };
             let (passed, left) = rest.split_at_checked(used).unwrap_or_default();
@@ -232,7 +218,7 @@ impl Connection {
         if !buffer.is_empty() {
             match detect_cut(expected, &buffer, place) {
                 told @ (Detection::Request | Detection::Malformed | Detection::Response) => {
-                    self.cut_head(side, told, &buffer, started, time, out);
+                    self.end_head(side, told, &buffer, started, time, out);
                 }
                 _ if self
                     .queue
@@ -240,7 +226,7 @@ impl Connection {
                     .is_some_and(|front| front.kind == Kind::Simple)
                     && expected == Some(Detection::Response) =>
                 {
-                    self.simple_response(side, &buffer, started, started, out);
+                    self.simple_response(side, &buffer, started, started.time, out);
                 }
                 _ => self.notes.cut_heads += 1,
             }
@@ -270,14 +256,14 @@ impl Connection {
         &mut self,
         side: Side,
         bytes: &[u8],
-        started: Nanos,
+        started: Stamp,
         time: Nanos,
         out: &mut Vec<Exchange>,
     ) {
         let Some(mut pending) = self.queue.pop() else {
             return;
         };
-        pending.exchange.response_time = Some(started);
+        pending.exchange.response_time = Some(started.time);
         pending.exchange.resp_body_framing = Framing::Close.word();
         self.responding = Some(pending);
         let capture = self.config.max_body_capture;

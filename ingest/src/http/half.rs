@@ -2,7 +2,8 @@
 
 use super::body::Body;
 use super::detect::Place;
-use crate::packet::Nanos;
+use super::queue::Loss;
+use crate::tcp::Stamp;
 
 /// Where in its messages a side is.
 #[derive(Debug)]
@@ -25,18 +26,14 @@ pub(super) struct Half {
     pub(super) state: State,
     /// The head so far, where it lies over several chunks.
     pub(super) buffer: Vec<u8>,
-    /// When the first byte of the head passed.
-    pub(super) started: Nanos,
+    /// The stamp of the head's first byte.
+    pub(super) started: Stamp,
     /// Where the head was found.
     pub(super) place: Place,
-    /// Bytes that were taken so far.
+    /// How far in the stream this side is.
     pub(super) passed: u64,
-    /// Up to here, bytes were told to be missing before the gap came.
-    pub(super) foreseen: u64,
-    /// When the last of them had passed at the latest.
-    pub(super) foreseen_at: Nanos,
-    /// When bytes had passed at the latest that were lost before it was known which side this is.
-    pub(super) lost_early: Option<Nanos>,
+    /// What was lost last before it was known which side this is.
+    pub(super) lost_early: Option<Loss>,
     /// Whether a message ended in the packet that is being read.
     pub(super) ended_in_packet: bool,
 }
@@ -47,11 +44,13 @@ impl Half {
         Self {
             state: State::First,
             buffer: Vec::new(),
-            started: 0,
+            started: Stamp {
+                time: 0,
+                place: 0,
+                received: None,
+            },
             place: Place::Packet,
             passed: 0,
-            foreseen: 0,
-            foreseen_at: 0,
             lost_early: None,
             ended_in_packet: false,
         }

@@ -8,8 +8,7 @@ use super::exchange::Exchange;
 use super::half::State;
 use super::head::head_len;
 use super::queue::Kind;
-use crate::packet::Nanos;
-use crate::tcp::Side;
+use crate::tcp::{Side, Stamp};
 
 /// A head of more bytes than this is looked at again only when a line ends.
 const SHORT_HEAD: usize = 64;
@@ -21,7 +20,7 @@ impl Connection {
         side: Side,
         rest: &[u8],
         is_fresh: bool,
-        time: Nanos,
+        stamp: Stamp,
         out: &mut Vec<Exchange>,
     ) -> usize {
         let expected = self.expected(side);
@@ -34,7 +33,7 @@ impl Connection {
             if empty > 0 {
                 return empty;
             }
-            half.started = time;
+            half.started = stamp;
             half.place = match half.state {
                 State::First => Place::First,
                 State::Hunt if is_fresh => Place::Packet,
@@ -74,11 +73,11 @@ impl Connection {
             Detection::Request | Detection::Malformed | Detection::Response => {
                 match head_len(joined) {
                     Some(len) => {
-                        self.message(side, told, &joined[..len], started, time, out);
+                        self.message(side, told, &joined[..len], started, stamp.time, out);
                         len.saturating_sub(old_len)
                     }
                     None if is_full => {
-                        self.cut_head(side, told, joined, started, time, out);
+                        self.end_head(side, told, joined, started, stamp.time, out);
                         added.len()
                     }
                     None => self.keep(side, buffer, added),
@@ -86,7 +85,7 @@ impl Connection {
             }
             Detection::NeedMore if !is_full => self.keep(side, buffer, added),
             Detection::NeedMore | Detection::No if is_hunting => {
-                self.hunt(side, joined, old_len, added.len(), time)
+                self.hunt(side, joined, old_len, added.len(), stamp)
             }
             Detection::NeedMore | Detection::No => {
                 let is_simple = expected == Some(Detection::Response)
@@ -96,7 +95,7 @@ impl Connection {
                         .front()
                         .is_some_and(|front| front.kind == Kind::Simple);
                 if is_simple {
-                    self.simple_response(side, joined, started, time, out);
+                    self.simple_response(side, joined, started, stamp.time, out);
                 } else {
                     self.not_http(side, joined.len(), out);
                 }
@@ -122,7 +121,7 @@ impl Connection {
         joined: &[u8],
         old_len: usize,
         added: usize,
-        time: Nanos,
+        stamp: Stamp,
     ) -> usize {
         let expected = self.expected(side);
         let found = line_ends(joined)
@@ -137,7 +136,7 @@ impl Connection {
         let half = self.half(side);
         if at < old_len {
             half.buffer = joined[at..old_len].to_vec();
-            half.started = time;
+            half.started = stamp;
             half.place = Place::Within;
             return 0;
         }

@@ -8,80 +8,111 @@ use super::detect::{Detection, detect_cut};
 use super::exchange::{Exchange, Outcome};
 use super::half::State;
 use super::head::{parse_request, parse_response};
-use super::queue::Unseen;
+use super::queue::{Loss, Unseen};
 use crate::packet::Nanos;
-use crate::tcp::Side;
+use crate::tcp::{GapCause, Side, Stamp};
 
 impl Connection {
-    pub(super) fn skip(&mut self, side: Side, bytes: u64, time: Nanos, out: &mut Vec<Exchange>) {
+    pub(super) fn skip(
+        &mut self,
+        side: Side,
+        bytes: u64,
+        cause: GapCause,
+        stamp: Stamp,
+        out: &mut Vec<Exchange>,
+    ) {
+        let end = stamp.place.saturating_add(bytes);
         let mut left = bytes;
         while left > 0 && !self.is_stopped {
+            let loss = Loss {
+                time: stamp.time,
+                start: end - left,
+                end,
+                is_whole: false,
+                unseen: match cause {
+                    GapCause::NotCopied => Unseen::Hidden,
+                    GapCause::Missing => Unseen::Lost,
+                },
+            };
             match &mut self.half(side).state {
                 State::Ignore => return,
-                State::First | State::Start | State::Hunt => {
-                    return self.lose(side, time, out);
-                }
+                State::First | State::Start | State::Hunt => return self.lose(side, loss, out),
                 State::Body(body) => {
-                    let (used, progress) = body.skip(left, time);
+                    let (used, progress) = body.skip(left, stamp.time);
                     let is_end_unknown = body.is_wire();
                     left = left.saturating_sub(used);
                     if progress == Progress::Done {
                         self.body_done(side, Outcome::Ok, State::Start, out);
                     } else if is_end_unknown {
-                        self.lose_messages(side, time, false);
+                        self.lose_messages(side, &loss);
                     }
                 }
             }
         }
     }
 
-    /// The next bytes of the client are missing, though no gap tells it yet.
-    pub(super) fn miss_request(
+    /// The server has so much of the client's stream that messages of it were not seen, or not whole, and does not wait.
+    pub(super) fn miss_requests(
         &mut self,
         client: Side,
-        bytes: u64,
+        received: u64,
         time: Nanos,
         out: &mut Vec<Exchange>,
     ) {
         let half = self.half(client);
+        let missing = received.saturating_sub(half.passed);
+        // A FIN takes a number too.
+        if missing <= 1 {
+            return;
+        }
+        let loss = Loss {
+            time,
+            start: half.passed,
+            end: received,
+            is_whole: false,
+            unseen: Unseen::Lost,
+        };
         match &half.state {
             State::Ignore => {}
-            State::Body(body) if body.left().is_some_and(|left| left >= bytes) => {}
+            State::Body(body) if body.left().is_some_and(|left| left >= missing) => {}
             State::First | State::Start | State::Hunt if !half.buffer.is_empty() => {
-                self.lose(client, time, out);
+                self.lose(client, loss, out);
             }
-            _ => self.queue.note_unseen(Unseen::Lost),
+            _ => self.lose_messages(client, &loss),
         }
     }
 
     /// A gap where a message begins or may begin.
-    fn lose(&mut self, side: Side, time: Nanos, out: &mut Vec<Exchange>) {
+    fn lose(&mut self, side: Side, mut loss: Loss, out: &mut Vec<Exchange>) {
         let expected = self.expected(side);
         let half = self.half(side);
         let buffer = std::mem::take(&mut half.buffer);
-        let is_start = matches!(half.state, State::Start);
         let (started, place) = (half.started, half.place);
+        loss.is_whole = matches!(half.state, State::Start);
         half.state = State::Hunt;
         match detect_cut(expected, &buffer, place) {
             told @ (Detection::Request | Detection::Malformed | Detection::Response) => {
-                return self.cut_head(side, told, &buffer, started, time, out);
+                loss.is_whole = false;
+                return self.cut_head(side, told, &buffer, started, &loss, out);
             }
-            _ if !buffer.is_empty() => self.notes.cut_heads += 1,
+            _ if !buffer.is_empty() => {
+                self.notes.cut_heads += 1;
+                loss.start = started.place;
+            }
             _ => {}
         }
-        self.lose_messages(side, time, is_start);
+        if loss.is_whole || !buffer.is_empty() {
+            loss.unseen = Unseen::Lost;
+        }
+        self.lose_messages(side, &loss);
     }
 
-    /// Notes that messages of a side may have been lost up to `time`; `is_whole`: at least one from its first byte on.
-    pub(super) fn lose_messages(&mut self, side: Side, time: Nanos, is_whole: bool) {
-        let client = self.client;
-        let half = self.half(side);
-        // Whoever asked since has acknowledged them.
-        let asked_before = (half.passed <= half.foreseen).then_some(half.foreseen_at);
-        match client {
-            Some(client) if client == side => self.queue.note_unseen(Unseen::Lost),
-            Some(_) => self.queue.lose_responses(time, asked_before, is_whole),
-            None => half.lost_early = Some(time),
+    /// Notes that messages of a side may be lost.
+    pub(super) fn lose_messages(&mut self, side: Side, loss: &Loss) {
+        match self.client {
+            Some(client) if client == side => self.queue.note_unseen(loss.unseen),
+            Some(_) => self.queue.lose_responses(loss),
+            None => self.half(side).lost_early = Some(*loss),
         }
     }
 
@@ -101,14 +132,35 @@ impl Connection {
         self.stop(Outcome::NoResponse, out);
     }
 
-    /// A head whose rest is unknown. Of a request the method is whole, of a response the status.
-    pub(super) fn cut_head(
+    /// A head whose rest is not looked at: it is too long, or the connection ended.
+    pub(super) fn end_head(
         &mut self,
         side: Side,
         told: Detection,
         head: &[u8],
-        started: Nanos,
+        started: Stamp,
         time: Nanos,
+        out: &mut Vec<Exchange>,
+    ) {
+        let passed = self.half(side).passed;
+        let loss = Loss {
+            time,
+            start: started.place,
+            end: passed,
+            is_whole: false,
+            unseen: Unseen::Hidden,
+        };
+        self.cut_head(side, told, head, started, &loss, out);
+    }
+
+    /// A head whose rest is unknown. Of a request the method is whole, of a response the status.
+    fn cut_head(
+        &mut self,
+        side: Side,
+        told: Detection,
+        head: &[u8],
+        started: Stamp,
+        loss: &Loss,
         out: &mut Vec<Exchange>,
     ) {
         self.find_client(side, told);
@@ -117,13 +169,13 @@ impl Connection {
         self.half(side).state = State::Hunt;
         if told == Detection::Response {
             if let Some(head) = parse_response(head, &config.redaction) {
-                self.cut_response(head, started, time, out);
+                self.cut_response(head, started, loss.time, out);
             }
         } else if let Some(head) = parse_request(head, &config.redaction) {
             self.cut_request(side, head, started, out);
         }
         if !self.is_stopped {
-            self.lose_messages(side, time, false);
+            self.lose_messages(side, loss);
         }
     }
 }

@@ -10,7 +10,7 @@ use super::half::State;
 use super::head::{parse_request, parse_response};
 use super::queue::Unseen;
 use crate::packet::Nanos;
-use crate::tcp::Side;
+use crate::tcp::{Side, Stamp};
 
 impl Connection {
     /// A whole head.
@@ -19,7 +19,7 @@ impl Connection {
         side: Side,
         told: Detection,
         head: &[u8],
-        started: Nanos,
+        started: Stamp,
         time: Nanos,
         out: &mut Vec<Exchange>,
     ) {
@@ -27,9 +27,10 @@ impl Connection {
         let config = Arc::clone(&self.config);
         // It is told by the same rules as it is parsed; should they ever differ, it is no HTTP.
         self.half(side).state = State::Ignore;
+        let len = head.len() as u64;
         if told == Detection::Response {
             if let Some(head) = parse_response(head, &config.redaction) {
-                self.response(side, head, started, time, out);
+                self.response(side, head, started, len, time, out);
             }
         } else if let Some(head) = parse_request(head, &config.redaction) {
             self.request(side, head, started, time, out);
@@ -48,8 +49,8 @@ impl Connection {
         };
         self.client = Some(client);
         for side in [client, client.other()] {
-            if let Some(time) = self.half(side).lost_early.take() {
-                self.lose_messages(side, time, false);
+            if let Some(loss) = self.half(side).lost_early.take() {
+                self.lose_messages(side, &loss);
             }
         }
         let other = self.half(side.other());
@@ -94,7 +95,7 @@ impl Connection {
                 out.push(unfinished.into_exchange(Outcome::Ok));
             }
             if !is_end_agreed {
-                self.queue.note_unseen(Unseen::Lost);
+                self.queue.note_unseen(Unseen::Hidden);
             }
         } else if let Some(mut pending) = self.responding.take() {
             pending.exchange.resp_body_bytes = Some(body.bytes());

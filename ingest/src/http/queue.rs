@@ -18,14 +18,17 @@
 //!   ones were lost;
 //! - else it cannot be known: the requests are told as truncated, the response as one without request.
 //!
-//! A request that was lost before another one can be meant only if both waited at a time: where the client has shown to
-//! send requests before the response to the one before, or where the server may have seen requests in what the client
-//! did not mean so.
+//! What tells when a request was sent is how much of the server's stream its client had received then: all of the
+//! responses before, and nothing of its own.
+//!
+//! A request that was lost before another one can be meant only if both waited at a time, which is believed of a client
+//! unless it has shown to ask one after the other.
 
 use std::collections::VecDeque;
 
 use super::exchange::{Exchange, Outcome};
 use crate::packet::Nanos;
+use crate::tcp::Stamp;
 
 /// A request that waits for (the end of) its response.
 #[derive(Debug)]
@@ -38,6 +41,8 @@ pub(super) struct Pending {
     pub(super) expects_continue: bool,
     /// Whether its path is cut: the row must tell, whatever becomes of the request.
     pub(super) is_path_cut: bool,
+    /// Bytes of the server that the client had received when it sent the request, where that is known.
+    pub(super) received: Option<u64>,
     /// What may have been sent just before it.
     pub(super) unseen_before: Unseen,
     /// Estimate of its memory in bytes.
@@ -61,11 +66,28 @@ pub(super) enum Kind {
 pub(super) enum Unseen {
     #[default]
     Nothing,
-    /// Some may be lost. Whoever asks one after the other had their responses before asking again.
+    /// There is room for some, where another message is cut, but nothing tells of any.
+    Hidden,
+    /// There are bytes that belong to no message that was seen.
     Lost,
     /// Bytes that the server may take for requests, though the client did not mean them so: their responses may come
     /// at any time.
     Smuggled,
+}
+
+/// Bytes of one side whose content is unknown.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Loss {
+    /// When they had passed at the latest.
+    pub(super) time: Nanos,
+    /// Where in the stream they begin.
+    pub(super) start: u64,
+    /// Where they end.
+    pub(super) end: u64,
+    /// Whether a message begins with the first of them.
+    pub(super) is_whole: bool,
+    /// Which requests may be among them, if they are the client's.
+    pub(super) unseen: Unseen,
 }
 
 impl Pending {
@@ -81,8 +103,13 @@ impl Pending {
         exchange
     }
 
-    fn started(&self) -> Nanos {
-        self.exchange.time()
+    /// Whether it was sent before a response began to come. What the client had received then tells it; the times alone
+    /// do not where packets were captured in another order than they passed.
+    fn was_sent_before(&self, response: &Stamp) -> bool {
+        match self.received {
+            Some(received) => received <= response.place,
+            None => self.exchange.time() <= response.time,
+        }
     }
 }
 
@@ -99,9 +126,13 @@ pub(super) struct Queue {
     maybe_lost: usize,
     /// Whether the oldest of these certainly has.
     is_first_lost: bool,
-    /// When the newest bytes passed that were lost, or that answered nothing in the queue: requests from before, that
-    /// come into the queue only now, may have lost their response too.
-    lost_until: Nanos,
+    /// Until when, and where in the stream, responses were lost, or answered nothing in the queue: requests from before,
+    /// that come into the queue only now, may have lost theirs too.
+    lost_until: (Nanos, u64),
+    /// What the client had received when it sent the newest request.
+    newest_received: Option<u64>,
+    /// Where the last interim responses began and ended that followed each other.
+    interim: (u64, u64),
     /// Whether the client has sent a request before the response to the one before.
     pub(super) is_pipelined: bool,
     /// Whether the client has sent a request after the response to the one before.
@@ -111,7 +142,7 @@ pub(super) struct Queue {
 impl Queue {
     pub(super) fn new() -> Self {
         Self {
-            lost_until: Nanos::MIN,
+            lost_until: (Nanos::MIN, 0),
             ..Self::default()
         }
     }
@@ -145,7 +176,15 @@ impl Queue {
 
     pub(super) fn push(&mut self, mut pending: Pending) {
         pending.unseen_before = std::mem::take(&mut self.unseen_after);
-        let may_have_lost = pending.started() < self.lost_until;
+        let (lost_time, lost_place) = self.lost_until;
+        let may_have_lost = match pending.received {
+            Some(received) => received < lost_place,
+            None => pending.exchange.time() < lost_time,
+        };
+        // It had nothing new from the server since it sent the one before.
+        let is_at_once = pending.received.is_some() && pending.received == self.newest_received;
+        self.is_pipelined |= is_at_once;
+        self.newest_received = pending.received;
         self.bytes += pending.bytes;
         self.requests.push_back(pending);
         if may_have_lost {
@@ -156,7 +195,8 @@ impl Queue {
     /// Gives up the oldest request; its response, should it come, is then one of unknown order.
     pub(super) fn evict(&mut self) -> Option<Pending> {
         let evicted = self.pop();
-        self.note_unseen_first(Unseen::Lost);
+        let first = self.unseen_first();
+        *first = Unseen::Lost.max(*first);
         evicted
     }
 
@@ -185,48 +225,86 @@ impl Queue {
         self.unseen_after = self.unseen_after.max(unseen);
     }
 
-    /// Notes that requests may be unanswered that were sent before all in the queue.
-    fn note_unseen_first(&mut self, unseen: Unseen) {
-        let first = match self.requests.front_mut() {
+    /// Notes that the client asks after the response to the request before.
+    pub(super) fn note_sequential(&mut self) {
+        // If one may be lost between, it is not known which response that was.
+        self.is_sequential |= self.unseen_after < Unseen::Lost;
+    }
+
+    /// Notes that the client has received every byte of the server so far, all of which were whole messages: if requests
+    /// were lost, these were the answers.
+    pub(super) fn note_all_answered(&mut self) {
+        if self.unseen_after == Unseen::Lost {
+            self.unseen_after = Unseen::Hidden;
+        }
+    }
+
+    /// Notes an interim response.
+    pub(super) fn note_interim(&mut self, start: u64, end: u64) {
+        let (first, last) = self.interim;
+        self.interim = if last == start {
+            (first, end)
+        } else {
+            (start, end)
+        };
+    }
+
+    /// What may have been sent before all in the queue.
+    fn unseen_first(&mut self) -> &mut Unseen {
+        match self.requests.front_mut() {
             Some(front) => &mut front.unseen_before,
             None => &mut self.unseen_after,
+        }
+    }
+
+    /// Notes that responses may have been lost.
+    pub(super) fn lose_responses(&mut self, loss: &Loss) {
+        let could_be_answered = |pending: &&Pending| {
+            // Whoever asked after it had received what was lost, did not ask for that.
+            pending.received.is_none_or(|received| received < loss.end)
         };
-        *first = unseen.max(*first);
-    }
-
-    /// Notes that responses may have been lost up to `time`, to requests from before `asked_before` where that is known;
-    /// `is_whole`: at least one from its first byte on.
-    pub(super) fn lose_responses(
-        &mut self,
-        time: Nanos,
-        asked_before: Option<Nanos>,
-        is_whole: bool,
-    ) {
-        let was_asked = |pending: &&Pending| asked_before.is_none_or(|at| pending.started() < at);
-        let concerned = self.requests.iter().take_while(was_asked).count();
-        // What was lost may be an interim response, where one was asked for.
-        let is_final = self.front().is_some_and(|front| !front.expects_continue);
-        self.is_first_lost |= is_whole && is_final && concerned > 0;
+        let concerned = self.requests.iter().take_while(could_be_answered).count();
+        let is_first_lost = self.front().is_some_and(|front| {
+            // What was lost may be an interim response, where one was asked for.
+            !front.expects_continue && front.received.is_none_or(|received| received <= loss.start)
+        });
+        self.is_first_lost |= loss.is_whole && is_first_lost;
         self.maybe_lost = self.maybe_lost.max(concerned);
-        self.lost_until = self.lost_until.max(asked_before.unwrap_or(time));
+        self.lose_until(loss.time, loss.end);
     }
 
-    /// The request that a response answers whose first byte passed at `started`. Requests whose response was lost go to
+    fn lose_until(&mut self, time: Nanos, place: u64) {
+        let (lost_time, lost_place) = self.lost_until;
+        self.lost_until = (lost_time.max(time), lost_place.max(place));
+    }
+
+    /// The request that a response answers whose first byte is stamped `started`. Requests whose response was lost go to
     /// `lost`.
     pub(super) fn answer(
         &mut self,
-        started: Nanos,
+        started: &Stamp,
         mut lost: impl FnMut(Pending),
     ) -> Option<Pending> {
-        if !self.is_empty() && self.is_in_sync() {
+        let is_impossible = self
+            .front()
+            .is_some_and(|front| front.received.is_some() && !front.was_sent_before(started));
+        if !self.is_empty() && self.is_in_sync() && !is_impossible {
             let next = self.requests.get(1);
-            self.is_pipelined |= next.is_some_and(|next| next.started() < started);
+            self.is_pipelined |= next.is_some_and(|next| {
+                next.received.is_some() && next.was_sent_before(started)
+                    || next.exchange.time() < started.time && next.received.is_none()
+            });
             return self.pop();
         }
-        let was_sent = |pending: &&Pending| pending.started() <= started;
+        let was_sent = |pending: &&Pending| pending.was_sent_before(started);
         let sent = self.requests.iter().take_while(was_sent).count();
         if sent == 0 {
-            self.lost_until = self.lost_until.max(started);
+            self.lose_until(started.time, started.place + 1);
+            let first = self.unseen_first();
+            if *first == Unseen::Lost {
+                // That was it, if one was lost.
+                *first = Unseen::Hidden;
+            }
             return None;
         }
         // What is behind this one cannot be meant.
@@ -242,13 +320,27 @@ impl Queue {
             .unwrap_or_default();
         let next = self.requests.get(newest + 1);
         let unseen_next = next.map_or(self.unseen_after, |next| next.unseen_before);
-        let may_be_newer = self.maybe_lost > newest && unseen_next != Unseen::Nothing;
-        let is_certain = match unseen {
-            _ if may_be_newer || oldest > newest => false,
-            Unseen::Smuggled => false,
-            Unseen::Lost if self.is_pipelined => false,
-            Unseen::Nothing if self.is_pipelined => is_one,
-            Unseen::Nothing | Unseen::Lost => is_one || self.is_sequential,
+        let is_believed = |unseen: Unseen| {
+            unseen == Unseen::Nothing || (unseen == Unseen::Hidden && !self.is_pipelined)
+        };
+        let may_be_newer = self.maybe_lost > newest && !is_believed(unseen_next);
+        let is_possible = !may_be_newer && oldest <= newest;
+        // To whoever asks one after the other, the response is the next thing that it receives.
+        let is_next = self.requests.get(newest).and_then(|request| {
+            let received = request.received?;
+            let (interim_start, interim_end) = self.interim;
+            let after_interim = received == interim_start && started.place == interim_end;
+            Some(received == started.place || after_interim)
+        });
+        let is_certain = match (unseen, is_next) {
+            (Unseen::Smuggled, _) => false,
+            _ if self.is_pipelined => is_possible && is_one && unseen == Unseen::Nothing,
+            (_, Some(false)) => false,
+            (Unseen::Nothing | Unseen::Hidden, Some(true)) => true,
+            (Unseen::Nothing | Unseen::Hidden, None) => {
+                is_possible && (is_one || self.is_sequential)
+            }
+            (Unseen::Lost, _) => self.is_sequential && (is_possible || is_next.is_some()),
         };
         let given_up = if is_certain { newest } else { sent };
         for _ in 0..given_up {
@@ -261,9 +353,16 @@ impl Queue {
         if is_certain {
             return self.pop();
         }
-        // Some of those given up may be answered yet, and this may have answered one that comes into the queue late.
-        self.lost_until = self.lost_until.max(started);
-        self.note_unseen_first(unseen.max(Unseen::Lost));
+        // This may have answered one that comes into the queue late, and some of those given up may be answered yet.
+        self.lose_until(started.time, started.place + 1);
+        let unanswered = if self.is_pipelined {
+            Unseen::Lost
+        } else {
+            Unseen::Hidden
+        };
+        let smuggled = (unseen == Unseen::Smuggled).then_some(unseen);
+        let first = self.unseen_first();
+        *first = smuggled.unwrap_or(unanswered).max(*first);
         None
     }
 }

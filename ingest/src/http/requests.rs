@@ -11,7 +11,7 @@ use super::request_line::{LineFlaw, RequestLine, Version};
 use super::shared::{fields_bytes, share};
 use crate::packet::Nanos;
 use crate::route::route;
-use crate::tcp::Side;
+use crate::tcp::{Side, Stamp};
 
 impl Connection {
     /// A whole head of a request.
@@ -19,7 +19,7 @@ impl Connection {
         &mut self,
         side: Side,
         head: RequestHead<'_>,
-        started: Nanos,
+        started: Stamp,
         time: Nanos,
         out: &mut Vec<Exchange>,
     ) {
@@ -55,7 +55,7 @@ impl Connection {
         };
         self.queue.note_unseen(match (is_smuggling, &body) {
             (true, _) => Unseen::Smuggled,
-            (false, None) if is_faulty => Unseen::Lost,
+            (false, None) if is_faulty => Unseen::Hidden,
             (false, _) => Unseen::Nothing,
         });
         self.half(side).state = match body {
@@ -73,7 +73,7 @@ impl Connection {
         &mut self,
         side: Side,
         head: RequestHead<'_>,
-        started: Nanos,
+        started: Stamp,
         out: &mut Vec<Exchange>,
     ) {
         self.note_asking(side, started, out);
@@ -85,19 +85,30 @@ impl Connection {
     }
 
     /// Notes what it tells of the client and of the response before that it asks now.
-    fn note_asking(&mut self, side: Side, started: Nanos, out: &mut Vec<Exchange>) {
+    fn note_asking(&mut self, side: Side, started: Stamp, out: &mut Vec<Exchange>) {
         self.next_request_ends_response(side, started, out);
         if self.half(side).ended_in_packet && !self.queue.is_empty() {
             self.queue.is_pipelined = true;
         }
         let is_idle = self.queue.is_empty() && self.responding.is_none();
-        if is_idle && self.last_response_end.is_some_and(|end| end <= started) {
-            self.queue.is_sequential = true;
+        let server = self.half(side.other());
+        let has_all = matches!(server.state, State::Start)
+            && server.buffer.is_empty()
+            && started.received == Some(server.passed);
+        if is_idle && has_all {
+            self.queue.note_all_answered();
+        }
+        let is_after = |response: Stamp| match started.received {
+            Some(received) => received > response.place,
+            None => response.time <= started.time,
+        };
+        if is_idle && self.last_response.is_some_and(is_after) {
+            self.queue.note_sequential();
         }
     }
 
     /// A response whose end was not captured is over when the client, that asks one after the other, asks again.
-    fn next_request_ends_response(&mut self, side: Side, started: Nanos, out: &mut Vec<Exchange>) {
+    fn next_request_ends_response(&mut self, side: Side, started: Stamp, out: &mut Vec<Exchange>) {
         let server = side.other();
         let is_over = !self.queue.is_pipelined
             && self
@@ -107,13 +118,13 @@ impl Connection {
             && self
                 .half(server)
                 .body()
-                .is_some_and(|body| body.is_wire() && body.last_time <= started);
+                .is_some_and(|body| body.is_wire() && body.last_time <= started.time);
         if is_over {
             self.body_done(server, Outcome::Ok, State::Hunt, out);
         }
     }
 
-    pub(super) fn pending_request(&mut self, head: RequestHead<'_>, started: Nanos) -> Pending {
+    pub(super) fn pending_request(&mut self, head: RequestHead<'_>, started: Stamp) -> Pending {
         let RequestHead { line, mut fields } = head;
         let RequestLine {
             method,
@@ -145,7 +156,7 @@ impl Connection {
         } else {
             Outcome::Ok
         });
-        exchange.request_time = Some(started);
+        exchange.request_time = Some(started.time);
         exchange.version = version.map(Version::word);
         exchange.method = Some(share(&mut shared.method, &method));
         exchange.host = host.map(|host| share(&mut shared.host, &host));
@@ -165,6 +176,7 @@ impl Connection {
             is_request_done: true,
             expects_continue: fields.expects_continue,
             is_path_cut: target.is_path_cut,
+            received: started.received,
             unseen_before: Unseen::Nothing,
             bytes,
         }

@@ -9,20 +9,22 @@ use super::head::ResponseHead;
 use super::queue::{Kind, Pending, Unseen};
 use super::shared::{fields_bytes, share};
 use crate::packet::Nanos;
-use crate::tcp::Side;
+use crate::tcp::{Side, Stamp};
 
 impl Connection {
     pub(super) fn response(
         &mut self,
         side: Side,
         head: ResponseHead,
-        started: Nanos,
+        started: Stamp,
+        head_len: u64,
         time: Nanos,
         out: &mut Vec<Exchange>,
     ) {
         self.half(side).state = State::Start;
         if is_interim(head.status) {
-            return;
+            let end = started.place.saturating_add(head_len);
+            return self.queue.note_interim(started.place, end);
         }
         let framing_to_other = head.framing(false);
         let framing_to_head = head.framing(true);
@@ -65,7 +67,7 @@ impl Connection {
     pub(super) fn cut_response(
         &mut self,
         head: ResponseHead,
-        started: Nanos,
+        started: Stamp,
         time: Nanos,
         out: &mut Vec<Exchange>,
     ) {
@@ -88,31 +90,49 @@ impl Connection {
             pending.exchange.resp_body_framing = framing.word();
             pending.exchange.resp_body_bytes = Some(0);
         }
+        self.last_response = Some(self.response_until(time));
         out.push(pending.into_exchange(Outcome::Truncated));
     }
 
+    /// Where the response began that is being received, and that it goes on until `time`.
+    const fn response_until(&self, time: Nanos) -> Stamp {
+        Stamp {
+            time,
+            place: self.response_place,
+            received: None,
+        }
+    }
+
     /// The exchange that a response belongs to, with what its head says.
-    fn answered(&mut self, head: ResponseHead, started: Nanos, out: &mut Vec<Exchange>) -> Pending {
+    fn answered(&mut self, head: ResponseHead, started: Stamp, out: &mut Vec<Exchange>) -> Pending {
         let ResponseHead {
             version: _,
             status,
             fields,
         } = head;
         self.notes.dropped_fields += fields.dropped;
+        if let (Some(client), Some(received)) = (self.client, started.received) {
+            self.miss_requests(client, received, started.time, out);
+        }
+        self.response_place = started.place;
         let lost = |pending: Pending| out.push(pending.into_exchange(Outcome::Truncated));
-        let mut pending = self.queue.answer(started, lost).unwrap_or_else(|| Pending {
-            id: 0,
-            exchange: Exchange::unknown(Outcome::NoRequest),
-            kind: Kind::Unknown,
-            is_request_done: true,
-            expects_continue: false,
-            is_path_cut: false,
-            unseen_before: Unseen::Nothing,
-            bytes: size_of::<Pending>(),
-        });
+        let mut pending = self
+            .queue
+            .answer(&started, lost)
+            .unwrap_or_else(|| Pending {
+                id: 0,
+                exchange: Exchange::unknown(Outcome::NoRequest),
+                kind: Kind::Unknown,
+                is_request_done: true,
+                expects_continue: false,
+                is_path_cut: false,
+                received: None,
+                unseen_before: Unseen::Nothing,
+                bytes: size_of::<Pending>(),
+            });
         pending.bytes += fields_bytes(&fields);
         let exchange = &mut pending.exchange;
-        exchange.response_time = Some(started);
+        exchange.response_time = Some(started.time);
         exchange.status = Some(status);
         exchange.content_type = fields
             .content_type
@@ -140,7 +160,7 @@ impl Connection {
     ) {
         if outcome == Outcome::Ok {
             pending.exchange.end_time = Some(time);
-            self.last_response_end = Some(time);
+            self.last_response = Some(self.response_until(time));
         }
         if pending.is_request_done || outcome != Outcome::Ok {
             out.push(pending.into_exchange(outcome));

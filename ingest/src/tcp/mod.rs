@@ -2,6 +2,8 @@
 
 mod stream;
 
+use crate::packet::Nanos;
+
 pub use stream::{Counts, Event, Limits, Segment, Stream};
 
 /// A run of the bytes that one side sent, in sequence order without overlap.
@@ -16,6 +18,17 @@ pub enum Chunk<'a> {
         /// Why.
         cause: GapCause,
     },
+}
+
+/// When bytes passed, where in their stream, and what their sender knew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// When their packet passed.
+    pub time: Nanos,
+    /// Bytes of their stream before them.
+    pub place: u64,
+    /// Bytes of the other side's stream that the sender had received, in order, where that is known.
+    pub received: Option<u64>,
 }
 
 /// Why the content of some bytes is unknown.

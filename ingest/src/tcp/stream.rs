@@ -13,7 +13,7 @@ mod counts;
 mod delivery;
 mod pieces;
 
-use super::{Chunk, GapCause};
+use super::{Chunk, GapCause, Stamp};
 use crate::packet::{Nanos, TcpFlags};
 use pieces::Pieces;
 
@@ -58,6 +58,19 @@ pub struct Segment<'a> {
     pub payload_len: u32,
     /// When it passed.
     pub time: Nanos,
+    /// What it acknowledges, as an offset in the other direction's stream; see [`Stamp::received`].
+    pub received: Option<u64>,
+}
+
+impl Segment<'_> {
+    fn stamp(&self) -> Stamp {
+        Stamp {
+            time: self.time,
+            // It is known when the bytes are given out.
+            place: 0,
+            received: self.received,
+        }
+    }
 }
 
 /// What a [`Stream`] gives out, in sequence order.
@@ -82,7 +95,7 @@ struct Placed<'a> {
     start: u64,
     end: u64,
     payload: &'a [u8],
-    time: Nanos,
+    stamp: Stamp,
 }
 
 impl Placed<'_> {
@@ -103,7 +116,7 @@ pub struct Stream {
     position: u64,
     /// Sequence number of the byte at `position`.
     next_seq: u32,
-    fin: Option<(u64, Nanos)>,
+    fin: Option<(u64, Stamp)>,
     is_finished: bool,
     pieces: Pieces,
     highest_ack: u64,
@@ -171,6 +184,12 @@ impl Stream {
         (self.start != Start::Unknown).then_some(self.next_seq)
     }
 
+    /// The offset of a sequence number in the stream: what the other side had received that acknowledges it.
+    pub fn received_at(&self, ack: u32) -> Option<u64> {
+        let offset = self.offset(ack).filter(|_| self.start != Start::Unknown);
+        offset.and_then(|offset| u64::try_from(offset).ok())
+    }
+
     /// Payload bytes held back behind a hole.
     pub const fn held_bytes(&self) -> usize {
         self.pieces.held_bytes()
@@ -180,7 +199,7 @@ impl Stream {
     ///
     /// For a timer: a hole that stays open for long is given up with [`Self::flush`].
     pub fn waits_since(&self) -> Option<Nanos> {
-        self.pieces.iter().map(|piece| piece.time).min()
+        self.pieces.iter().map(|piece| piece.stamp.time).min()
     }
 
     /// What was seen so far.
@@ -189,7 +208,7 @@ impl Stream {
     }
 
     /// Takes a segment and gives out what is now in order.
-    pub fn segment(&mut self, segment: Segment<'_>, mut give: impl FnMut(Event<'_>, Nanos)) {
+    pub fn segment(&mut self, segment: Segment<'_>, mut give: impl FnMut(Event<'_>, Stamp)) {
         let is_syn = segment.flags.contains(TcpFlags::SYN);
         let is_fin = segment.flags.contains(TcpFlags::FIN);
         let data_seq = segment.seq.wrapping_add(u32::from(is_syn));
@@ -211,7 +230,7 @@ impl Stream {
         };
         let end = start + wire_len as i64;
         if is_fin {
-            self.close_at(end, segment.time);
+            self.close_at(end, segment.stamp());
         }
         if let Some(placed) = self.place(start, end, &segment) {
             self.take(placed, &mut give);
@@ -223,11 +242,8 @@ impl Stream {
     ///
     /// Where the receiver has acknowledged a hole and more was seen beyond it, the capture has lost the hole's bytes.
     /// Since a capture may show an acknowledgment before its data, the second such sign gives up the hole.
-    pub fn acknowledged(&mut self, ack: u32, mut give: impl FnMut(Event<'_>, Nanos)) {
-        if self.start == Start::Unknown {
-            return;
-        }
-        let Some(ack) = self.offset(ack).and_then(|ack| u64::try_from(ack).ok()) else {
+    pub fn acknowledged(&mut self, ack: u32, mut give: impl FnMut(Event<'_>, Stamp)) {
+        let Some(ack) = self.received_at(ack) else {
             return;
         };
         self.highest_ack = self.highest_ack.max(ack);
@@ -243,17 +259,14 @@ impl Stream {
         }
     }
 
-    /// Gives up the bytes that the receiver has acknowledged, for whoever has waited for them; returns how many of them
-    /// are missing yet. They are still taken if they come before anything behind them.
-    pub fn give_up_until(&mut self, ack: u32, mut give: impl FnMut(Event<'_>, Nanos)) -> u64 {
-        let ack = self.offset(ack).filter(|_| self.start != Start::Unknown);
-        let Some(ack) = ack.and_then(|ack| u64::try_from(ack).ok()) else {
-            return 0;
-        };
-        self.given_up = self.given_up.max(ack);
-        self.give_up_holes(&mut give);
-        self.finish(&mut give);
-        ack.saturating_sub(self.position + u64::from(self.is_finished))
+    /// Gives up the holes before bytes that the receiver has acknowledged, for whoever has waited for them; those that
+    /// are not seen yet too. What is missing is still taken if it comes before anything behind it.
+    pub fn give_up_until(&mut self, ack: u32, mut give: impl FnMut(Event<'_>, Stamp)) {
+        if let Some(ack) = self.received_at(ack) {
+            self.given_up = self.given_up.max(ack);
+            self.give_up_holes(&mut give);
+            self.finish(&mut give);
+        }
     }
 
     /// Gives out everything that is held, with a gap for each hole: at the end of the connection, or when a timer says
@@ -261,17 +274,22 @@ impl Stream {
     ///
     /// A missing tail shows too, where a FIN or an acknowledgment tells of it. (Without the FIN it may be one byte too
     /// long, since an acknowledgment counts the FIN as a byte; a tail of one byte is therefore taken for a FIN.)
-    pub fn flush(&mut self, time: Nanos, mut give: impl FnMut(Event<'_>, Nanos)) {
+    pub fn flush(&mut self, time: Nanos, mut give: impl FnMut(Event<'_>, Stamp)) {
         while !self.pieces.is_empty() {
             self.give_up_hole(&mut give);
         }
         if !self.is_finished {
-            let (end, tail_time) = match self.fin {
-                Some((end, fin_time)) => (end, fin_time),
-                None if self.highest_ack > self.position + 1 => (self.highest_ack, time),
-                None => (self.position, time),
+            let stamp = Stamp {
+                time,
+                place: self.position,
+                received: None,
             };
-            self.skip_to(end, GapCause::Missing, tail_time, &mut give);
+            let (end, stamp) = match self.fin {
+                Some(fin) => fin,
+                None if self.highest_ack > self.position + 1 => (self.highest_ack, stamp),
+                None => (self.position, stamp),
+            };
+            self.skip_to(end, GapCause::Missing, stamp, &mut give);
         }
         self.finish(&mut give);
     }
@@ -286,7 +304,7 @@ impl Stream {
         (distance.abs() <= WINDOW).then_some(self.position as i64 + distance)
     }
 
-    fn close_at(&mut self, end: i64, time: Nanos) {
+    fn close_at(&mut self, end: i64, stamp: Stamp) {
         let Some(end) = u64::try_from(end).ok().filter(|end| *end >= self.position) else {
             // Older than what was given out: a repeated FIN after the end, or nonsense.
             self.counts.ignored_segments += u64::from(!self.is_finished);
@@ -295,7 +313,7 @@ impl Stream {
         if self.fin.is_some() {
             return;
         }
-        self.fin = Some((end, time));
+        self.fin = Some((end, stamp));
         self.pieces.cut_at(end);
     }
 
@@ -328,11 +346,11 @@ impl Stream {
             start: start as u64,
             end: end as u64,
             payload,
-            time: segment.time,
+            stamp: segment.stamp(),
         })
     }
 
-    fn take(&mut self, placed: Placed<'_>, give: &mut impl FnMut(Event<'_>, Nanos)) {
+    fn take(&mut self, placed: Placed<'_>, give: &mut impl FnMut(Event<'_>, Stamp)) {
         if placed.end == self.position && placed.end - placed.start == 1 {
             self.counts.keep_alives += 1;
             return;
@@ -345,9 +363,9 @@ impl Stream {
         } else {
             let copied_end = placed.copied_end();
             self.pieces
-                .insert(placed.start, copied_end, Some(placed.payload), placed.time);
+                .insert(placed.start, copied_end, Some(placed.payload), placed.stamp);
             self.pieces
-                .insert(copied_end, placed.end, None, placed.time);
+                .insert(copied_end, placed.end, None, placed.stamp);
             self.give_up_holes(give);
             while self.pieces.held_bytes() > self.limits.bytes
                 || self.pieces.len() > self.limits.pieces

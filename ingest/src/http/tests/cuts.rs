@@ -10,7 +10,7 @@ fn cut(wire: &mut Wire, side: Side, message: &str, captured: usize) {
         wire.time -= 1;
     }
     if captured < message.len() {
-        wire.gap(side, (message.len() - captured) as u64);
+        wire.uncopied(side, (message.len() - captured) as u64);
     }
 }
 

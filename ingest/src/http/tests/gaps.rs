@@ -116,7 +116,7 @@ fn a_chunked_body_whose_end_was_not_captured_ends_with_the_connection() {
 
 #[test]
 fn a_chunked_request_whose_end_was_not_captured_ends_with_its_response() {
-    let mut wire = Wire::new();
+    let mut wire = Wire::acknowledged();
     wire.client("POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc")
         .gap(CLIENT, 100)
         .server(ok(1));
@@ -129,7 +129,7 @@ fn a_chunked_request_whose_end_was_not_captured_ends_with_its_response() {
 
 #[test]
 fn a_gap_in_a_request_head_keeps_what_was_before_it() {
-    let mut wire = Wire::new();
+    let mut wire = Wire::acknowledged();
     wire.client("GET /a HTTP/1.1\r\nHost: h\r\nCookie: s3")
         .gap(CLIENT, 500)
         .server(ok(3))

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::{Config, Connection, Exchange};
 use crate::packet::Nanos;
-use crate::tcp::{Chunk, End, GapCause, Side};
+use crate::tcp::{Chunk, End, GapCause, Side, Stamp};
 
 const CLIENT: Side = Side::Initiator;
 const SERVER: Side = Side::Responder;
@@ -22,6 +22,8 @@ struct Wire {
     connection: Connection,
     out: Vec<Exchange>,
     time: Nanos,
+    /// How far each side is, where it knows of the other one at once.
+    passed: Option<[u64; 2]>,
 }
 
 impl Wire {
@@ -34,14 +36,39 @@ impl Wire {
             connection: Connection::new(Arc::new(config)),
             out: Vec::new(),
             time: 0,
+            passed: None,
         }
     }
 
-    fn data(&mut self, side: Side, bytes: impl AsRef<[u8]>) -> &mut Self {
+    /// A connection of which it is known what each side had received.
+    fn acknowledged() -> Self {
+        Self {
+            passed: Some([0, 0]),
+            ..Self::new()
+        }
+    }
+
+    fn chunk(&mut self, side: Side, chunk: Chunk<'_>) -> &mut Self {
         self.time += 1;
-        let chunk = Chunk::Data(bytes.as_ref());
-        self.connection.data(side, chunk, self.time, &mut self.out);
+        let mut stamp = stamp(self.time);
+        if let Some(passed) = &mut self.passed {
+            let [mine, other] = match side {
+                CLIENT => [0, 1],
+                SERVER => [1, 0],
+            };
+            stamp.place = passed[mine];
+            stamp.received = Some(passed[other]);
+            passed[mine] += match chunk {
+                Chunk::Data(bytes) => bytes.len() as u64,
+                Chunk::Gap { bytes, .. } => bytes,
+            };
+        }
+        self.connection.data(side, chunk, stamp, &mut self.out);
         self
+    }
+
+    fn data(&mut self, side: Side, bytes: impl AsRef<[u8]>) -> &mut Self {
+        self.chunk(side, Chunk::Data(bytes.as_ref()))
     }
 
     fn client(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
@@ -52,14 +79,16 @@ impl Wire {
         self.data(SERVER, bytes)
     }
 
+    /// Bytes that are lost.
     fn gap(&mut self, side: Side, bytes: u64) -> &mut Self {
-        self.time += 1;
-        let chunk = Chunk::Gap {
-            bytes,
-            cause: GapCause::Missing,
-        };
-        self.connection.data(side, chunk, self.time, &mut self.out);
-        self
+        let cause = GapCause::Missing;
+        self.chunk(side, Chunk::Gap { bytes, cause })
+    }
+
+    /// Bytes that the capture left out.
+    fn uncopied(&mut self, side: Side, bytes: u64) -> &mut Self {
+        let cause = GapCause::NotCopied;
+        self.chunk(side, Chunk::Gap { bytes, cause })
     }
 
     fn close(&mut self, side: Side) -> &mut Self {
@@ -83,6 +112,15 @@ impl Wire {
     /// Each exchange as `METHOD path status response-bytes outcome`, `-` for what is unknown.
     fn lines(&self) -> Vec<String> {
         self.out.iter().map(line).collect()
+    }
+}
+
+/// Of bytes of which only the time is known.
+fn stamp(time: Nanos) -> Stamp {
+    Stamp {
+        time,
+        place: 0,
+        received: None,
     }
 }
 

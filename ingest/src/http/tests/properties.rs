@@ -255,10 +255,11 @@ proptest! {
                     payload,
                     payload_len: payload.len() as u32,
                     time: wire.time,
+                    received: None,
                 };
-                stream.segment(segment, |event, time| {
+                stream.segment(segment, |event, stamp| {
                     if let Event::Chunk(chunk) = event {
-                        wire.connection.data(side, chunk, time, &mut wire.out);
+                        wire.connection.data(side, chunk, stamp, &mut wire.out);
                     }
                 });
             }

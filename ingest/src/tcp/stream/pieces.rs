@@ -2,14 +2,14 @@
 
 use std::collections::VecDeque;
 
-use crate::packet::Nanos;
+use crate::tcp::Stamp;
 
 /// A run of bytes beyond the position.
 #[derive(Debug)]
 pub(super) struct Piece {
     pub(super) start: u64,
     pub(super) end: u64,
-    pub(super) time: Nanos,
+    pub(super) stamp: Stamp,
     /// `None`: they passed, but were not copied.
     pub(super) bytes: Option<Vec<u8>>,
 }
@@ -81,7 +81,7 @@ impl Pieces {
     }
 
     /// Buffers `start..end`, as far as no piece has it. Bytes take the place of ones that were not copied.
-    pub(super) fn insert(&mut self, start: u64, end: u64, bytes: Option<&[u8]>, time: Nanos) {
+    pub(super) fn insert(&mut self, start: u64, end: u64, bytes: Option<&[u8]>, stamp: Stamp) {
         let mut cursor = start;
         while cursor < end {
             let index = self.runs.partition_point(|piece| piece.end <= cursor);
@@ -89,7 +89,7 @@ impl Pieces {
             let next_start = next.map_or(u64::MAX, |piece| piece.start);
             if next_start > cursor {
                 let run_end = end.min(next_start);
-                self.put(index, start, cursor..run_end, bytes, time);
+                self.put(index, start, cursor..run_end, bytes, stamp);
                 cursor = run_end;
                 continue;
             }
@@ -102,7 +102,7 @@ impl Pieces {
                     let after = (run_end < piece.end).then_some(Piece {
                         start: run_end,
                         end: piece.end,
-                        time: piece.time,
+                        stamp: piece.stamp,
                         bytes: None,
                     });
                     piece.end = cursor;
@@ -115,7 +115,7 @@ impl Pieces {
                         self.runs.insert(index, after);
                     }
                 }
-                self.put(index, start, cursor..run_end, bytes, time);
+                self.put(index, start, cursor..run_end, bytes, stamp);
             }
             cursor = run_end;
         }
@@ -128,13 +128,13 @@ impl Pieces {
         origin: u64,
         run: std::ops::Range<u64>,
         bytes: Option<&[u8]>,
-        time: Nanos,
+        stamp: Stamp,
     ) {
         let range = (run.start - origin) as usize..(run.end - origin) as usize;
         let piece = Piece {
             start: run.start,
             end: run.end,
-            time,
+            stamp,
             bytes: bytes.map(|bytes| bytes.get(range).unwrap_or_default().to_vec()),
         };
         self.held += piece.held();

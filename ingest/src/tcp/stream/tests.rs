@@ -11,10 +11,10 @@ enum Out {
     Fin,
 }
 
-fn record(out: &mut Vec<Out>) -> impl FnMut(Event<'_>, Nanos) {
-    |event, time| {
+fn record(out: &mut Vec<Out>) -> impl FnMut(Event<'_>, Stamp) {
+    |event, stamp| {
         out.push(match event {
-            Event::Chunk(Chunk::Data(bytes)) => Out::Data(bytes.to_vec(), time),
+            Event::Chunk(Chunk::Data(bytes)) => Out::Data(bytes.to_vec(), stamp.time),
             Event::Chunk(Chunk::Gap { bytes, cause }) => Out::Gap(bytes, cause),
             Event::Fin => Out::Fin,
         });
@@ -54,6 +54,7 @@ impl Run {
             payload,
             payload_len: payload_len as u32,
             time: self.time,
+            received: None,
         };
         self.stream.segment(segment, record(&mut self.out));
         self
@@ -68,8 +69,9 @@ impl Run {
         self
     }
 
-    fn give_up_until(&mut self, ack: u32) -> u64 {
-        self.stream.give_up_until(ack, record(&mut self.out))
+    fn give_up_until(&mut self, ack: u32) -> String {
+        self.stream.give_up_until(ack, record(&mut self.out));
+        self.text()
     }
 
     fn flush(&mut self) -> &mut Self {
@@ -189,6 +191,31 @@ fn the_first_copy_wins_and_a_contradiction_is_counted() {
 }
 
 #[test]
+fn bytes_come_with_their_place_and_what_their_sender_had_received() {
+    let mut stream = Stream::new(Limits::default());
+    stream.start_at(u32::MAX);
+    let mut stamps = Vec::new();
+    for (seq, received) in [(3, 70), (u32::MAX, 50), (1, 60)] {
+        let segment = Segment {
+            seq,
+            flags: TcpFlags::ACK,
+            payload: b"ab",
+            payload_len: 2,
+            time: i64::from(seq),
+            received: Some(received),
+        };
+        stream.segment(segment, |_, stamp| {
+            stamps.push((stamp.place, stamp.received));
+        });
+    }
+    assert_eq!(stamps, [(0, Some(50)), (2, Some(60)), (4, Some(70))]);
+    assert_eq!(stream.received_at(5), Some(6));
+    assert_eq!(stream.received_at(1), Some(2));
+    assert_eq!(stream.received_at(u32::MAX - 1), None);
+    assert_eq!(Stream::new(Limits::default()).received_at(5), None);
+}
+
+#[test]
 fn sequence_numbers_wrap() {
     let mut run = Run::new();
     run.segment(u32::MAX - 2, TcpFlags::SYN, b"", 0);
@@ -282,15 +309,12 @@ fn holes_that_were_waited_for_are_given_up_as_far_as_they_are_acknowledged() {
         .data(102, b"c")
         .data(104, b"e")
         .data(107, b"h");
-    assert_eq!(run.give_up_until(101), 0);
-    assert_eq!(run.text(), "a");
-    assert_eq!(run.give_up_until(106), 1);
-    assert_eq!(run.text(), "a_c_e");
+    assert_eq!(run.give_up_until(101), "a");
+    assert_eq!(run.give_up_until(106), "a_c_e");
     run.data(105, b"f");
     assert_eq!(run.text(), "a_c_ef");
-    assert_eq!(run.give_up_until(107), 0);
-    assert_eq!(run.text(), "a_c_ef_h");
-    assert_eq!(run.give_up_until(110), 2);
+    assert_eq!(run.give_up_until(107), "a_c_ef_h");
+    assert_eq!(run.give_up_until(110), "a_c_ef_h");
     run.data(110, b"k");
     assert_eq!(run.text(), "a_c_ef_h__k");
 }

@@ -40,6 +40,23 @@ impl HeldSegments {
         Some(held)
     }
 
+    /// Takes out the first segment that answers none of the others; whatever it waits for is not among them.
+    pub(super) fn take_first(&mut self) -> Option<Held> {
+        let answers = |held: &Held, other: &Held| {
+            let is_acknowledged =
+                |ack: u32| ack.wrapping_sub(other.seq).cast_signed() > 0 && other.payload_len > 0;
+            held.side != other.side && held.ack.is_some_and(is_acknowledged)
+        };
+        let answers_none = |held: &Held| !self.segments.iter().any(|other| answers(held, other));
+        let place = self.segments.iter().position(answers_none).unwrap_or(0);
+        if self.segments.is_empty() {
+            return None;
+        }
+        let held = self.segments.remove(place);
+        self.bytes -= held.payload.len();
+        Some(held)
+    }
+
     /// Takes out all segments.
     pub(super) fn take_all(&mut self) -> Vec<Held> {
         self.bytes = 0;

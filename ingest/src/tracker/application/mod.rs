@@ -21,7 +21,7 @@ use super::{Settings, stage};
 use crate::dns;
 use crate::http;
 use crate::packet::Nanos;
-use crate::tcp::{Chunk, End, Event, GapCause, Side, Stream};
+use crate::tcp::{Chunk, End, Event, GapCause, Side, Stamp, Stream};
 
 use held::HeldSegments;
 use recognition::Undecided;
@@ -121,8 +121,8 @@ impl Application {
         self.take_ahead(context);
         if let Some(mut streams) = self.streams.take() {
             for side in [Side::Initiator, Side::Responder] {
-                streams[index(side)].flush(time, |event, time| {
-                    self.event(side, event, time, context);
+                streams[index(side)].flush(time, |event, stamp| {
+                    self.event(side, event, stamp, context);
                 });
             }
             self.streams = Some(streams);
@@ -170,7 +170,7 @@ impl Application {
         begins
     }
 
-    fn event(&mut self, side: Side, event: Event<'_>, time: Nanos, context: &mut Context<'_>) {
+    fn event(&mut self, side: Side, event: Event<'_>, stamp: Stamp, context: &mut Context<'_>) {
         match event {
             Event::Chunk(chunk) => {
                 if let Chunk::Gap { bytes, cause } = chunk {
@@ -186,27 +186,30 @@ impl Application {
                         context.ledger.count(stage::REASSEMBLY, reason, 1, bytes);
                     }
                 }
-                self.chunk(side, chunk, time, context);
+                self.chunk(side, chunk, stamp, context);
             }
             Event::Fin => match &mut self.protocol {
                 Protocol::Http(connection) => {
-                    connection.end(Some(side), End::Fin, time, context.exchanges);
+                    connection.end(Some(side), End::Fin, stamp.time, context.exchanges);
                 }
                 Protocol::Dns(framers) => {
-                    framers[index(side)].finish(time, |framed| context.dns_message(side, framed));
+                    framers[index(side)]
+                        .finish(stamp.time, |framed| context.dns_message(side, framed));
                 }
                 Protocol::Unknown(_) | Protocol::Tls | Protocol::Other => {}
             },
         }
     }
 
-    fn chunk(&mut self, side: Side, chunk: Chunk<'_>, time: Nanos, context: &mut Context<'_>) {
+    fn chunk(&mut self, side: Side, chunk: Chunk<'_>, stamp: Stamp, context: &mut Context<'_>) {
         match &mut self.protocol {
-            Protocol::Unknown(_) => self.decide(side, chunk, time, context),
-            Protocol::Http(connection) => connection.data(side, chunk, time, context.exchanges),
+            Protocol::Unknown(_) => self.decide(side, chunk, stamp, context),
+            Protocol::Http(connection) => connection.data(side, chunk, stamp, context.exchanges),
             Protocol::Dns(framers) => {
                 let framer = &mut framers[index(side)];
-                framer.push(time, chunk, |framed| context.dns_message(side, framed));
+                framer.push(stamp.time, chunk, |framed| {
+                    context.dns_message(side, framed);
+                });
                 context.count_unframed(framer);
             }
             Protocol::Tls | Protocol::Other => {}

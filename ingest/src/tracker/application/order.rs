@@ -5,7 +5,7 @@
 //! not seen yet is held back. Where a connection is joined after its start, neither tells anything until it is known
 //! where the streams begin, so the first few segments are held back, and the streams begin with the earliest of them.
 
-use super::{Application, Context, Protocol, new_streams};
+use super::{Application, Context, new_streams};
 use crate::packet::TcpFlags;
 use crate::tcp::{Segment as StreamSegment, Side, Stream};
 use crate::tracker::flow::index;
@@ -124,10 +124,11 @@ impl Application {
 
     /// Takes all segments that are held back, although something before them is missing.
     pub(super) fn take_ahead(&mut self, context: &mut Context<'_>) {
-        for ahead in self.ahead.take_all() {
+        while let Some(ahead) = self.ahead.take_first() {
             let segment = ahead.segment();
             self.miss_acknowledged(&segment, context);
             self.reassemble(&segment, context);
+            self.take_caught_up(context);
         }
     }
 
@@ -137,15 +138,10 @@ impl Application {
             return;
         };
         let other = segment.side.other();
-        let missing = streams[index(other)].give_up_until(ack, |event, time| {
-            self.event(other, event, time, context);
+        streams[index(other)].give_up_until(ack, |event, stamp| {
+            self.event(other, event, stamp, context);
         });
         self.streams = Some(streams);
-        if missing > 0
-            && let Protocol::Http(connection) = &mut self.protocol
-        {
-            connection.miss(other, missing, segment.time, context.exchanges);
-        }
     }
 
     fn reassemble(&mut self, segment: &Segment<'_>, context: &mut Context<'_>) {
@@ -161,21 +157,23 @@ impl Application {
                 // It acknowledges the other side's SYN, whether that was seen or not.
                 streams[index(other)].start_at(ack);
             }
-            streams[index(other)].acknowledged(ack, |event, time| {
-                self.event(other, event, time, context);
+            streams[index(other)].acknowledged(ack, |event, stamp| {
+                self.event(other, event, stamp, context);
             });
         }
+        let other = &streams[index(side.other())];
         let stream_segment = StreamSegment {
             seq: segment.seq,
             flags: segment.flags,
             payload: segment.payload,
             payload_len: segment.payload_len,
             time: segment.time,
+            received: segment.ack.and_then(|ack| other.received_at(ack)),
         };
         let stream = &mut streams[index(side)];
         let before = *stream.counts();
-        stream.segment(stream_segment, |event, time| {
-            self.event(side, event, time, context);
+        stream.segment(stream_segment, |event, stamp| {
+            self.event(side, event, stamp, context);
         });
         context.count_dropped(&before, stream.counts());
         self.streams = Some(streams);

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use super::{Application, Context, Protocol};
-use crate::packet::Nanos;
-use crate::tcp::{Chunk, Side};
+use crate::tcp::{Chunk, Side, Stamp};
 use crate::tracker::flow::index;
 use crate::{dns, http};
 
@@ -21,7 +20,7 @@ const LONG_RUN: usize = 512;
 #[derive(Default)]
 pub(super) struct Undecided {
     /// The bytes that may begin a message, in the order they came.
-    pieces: Vec<(Side, Nanos, Vec<u8>)>,
+    pieces: Vec<(Side, Stamp, Vec<u8>)>,
     pub(super) bytes: usize,
     /// Runs of bytes that began nothing known.
     unknown_runs: u32,
@@ -57,23 +56,24 @@ impl Undecided {
             .is_some_and(|bytes| http::begins_message(&bytes))
     }
 
-    fn keep(&mut self, side: Side, time: Nanos, bytes: &[u8]) {
+    fn keep(&mut self, side: Side, stamp: Stamp, bytes: &[u8]) {
         self.bytes += bytes.len();
         match self.pieces.last_mut() {
             Some((of_side, _, piece)) if *of_side == side => piece.extend_from_slice(bytes),
-            _ => self.pieces.push((side, time, bytes.to_vec())),
+            _ => self.pieces.push((side, stamp, bytes.to_vec())),
         }
     }
 
     /// Keeps what follows the last line end of bytes that begin nothing known, where that may begin a message: the
     /// next segment then goes on with it rather than being taken for a start.
-    fn keep_last_line(&mut self, side: Side, time: Nanos, bytes: &[u8]) {
+    fn keep_last_line(&mut self, side: Side, stamp: Stamp, bytes: &[u8]) {
         let line = bytes.rsplit(|byte| *byte == b'\n').next();
         let line = line.filter(|line| !line.is_empty() && line.len() < bytes.len());
         if let Some(line) = line
             && http::detect(line) == http::Detection::NeedMore
         {
-            self.keep(side, time, line);
+            let place = stamp.place + (bytes.len() - line.len()) as u64;
+            self.keep(side, Stamp { place, ..stamp }, line);
         }
     }
 
@@ -129,7 +129,7 @@ impl Application {
         &mut self,
         side: Side,
         chunk: Chunk<'_>,
-        time: Nanos,
+        stamp: Stamp,
         context: &mut Context<'_>,
     ) {
         let may_begin_late = self.may_begin_late;
@@ -139,7 +139,7 @@ impl Application {
         let Chunk::Data(bytes) = chunk else {
             if undecided.begins_message(side) {
                 self.begin(Told::Http, context);
-                self.chunk(side, chunk, time, context);
+                self.chunk(side, chunk, stamp, context);
             } else {
                 undecided.forget(side);
             }
@@ -168,10 +168,10 @@ impl Application {
         match told {
             Told::Http | Told::Dns | Told::Tls => {
                 self.begin(told, context);
-                self.chunk(side, chunk, time, context);
+                self.chunk(side, chunk, stamp, context);
             }
             Told::NeedMore => {
-                undecided.keep(side, time, bytes);
+                undecided.keep(side, stamp, bytes);
                 if undecided.is_too_much() {
                     self.protocol = Protocol::Other;
                 }
@@ -181,7 +181,7 @@ impl Application {
                 undecided.unknown_runs += 1;
                 undecided.is_ruled_out[index(side)] = true;
                 if may_begin_late {
-                    undecided.keep_last_line(side, time, bytes);
+                    undecided.keep_last_line(side, stamp, bytes);
                 }
                 self.give_up_if_ruled_out();
             }
@@ -213,8 +213,8 @@ impl Application {
         };
         self.word = Some(word);
         if let Protocol::Unknown(undecided) = std::mem::replace(&mut self.protocol, decided) {
-            for (side, time, bytes) in &undecided.pieces {
-                self.chunk(*side, Chunk::Data(bytes), *time, context);
+            for (side, stamp, bytes) in &undecided.pieces {
+                self.chunk(*side, Chunk::Data(bytes), *stamp, context);
             }
         }
     }
