@@ -20,6 +20,10 @@ use crate::tables::TableId;
 const ROW_GROUP_ROWS: usize = 131_072;
 /// Encoded bytes of a row group, where rows are so large that fewer of them fill it: a writer keeps one in memory.
 const ROW_GROUP_BYTES: usize = 32 << 20;
+/// Level of zstd: encodings do most of the work, and higher levels win nothing in most columns.
+const LEVEL: i32 = 1;
+/// Level of zstd where what repeats lies far apart.
+const LONG_LEVEL: i32 = 3;
 /// Version of the files' layout ([`FORMAT_KEY`]). A column more or less does not change it.
 pub(crate) const FORMAT: &str = "1";
 
@@ -50,8 +54,9 @@ fn properties(table: TableId, name: &FileName) -> Result<WriterProperties, Parqu
         WriterProperties::builder()
             // Pages of version 2 hold uncompressed which values are NULL and where lists end: a twelfth of a DNS row.
             .set_writer_version(WriterVersion::PARQUET_1_0)
-            // Encodings do most of the work; level 3 wins nothing.
-            .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).unwrap_or_default()))
+            .set_compression(Compression::ZSTD(
+                ZstdLevel::try_new(LEVEL).unwrap_or_default(),
+            ))
             .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
             .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
             .set_statistics_enabled(EnabledStatistics::Page)
@@ -73,63 +78,80 @@ fn properties(table: TableId, name: &FileName) -> Result<WriterProperties, Parqu
     let mut builder = BASE.clone().set_key_value_metadata(Some(metadata.to_vec()));
     for leaf in columns.columns() {
         let column = leaf.path().parts().first().map_or("", String::as_str);
-        let path = leaf.path().clone();
+        let path = || leaf.path().clone();
         let data_type = schema.field_with_name(column)?.data_type();
-        builder = match layout(table, column, data_type, leaf.physical_type()) {
-            Layout::Dictionary => builder,
-            Layout::Values(encoding) => builder
-                .set_column_dictionary_enabled(path.clone(), false)
-                .set_column_encoding(path, encoding),
-        };
+        let layout = layout(table, column, data_type, leaf.physical_type());
+        if let Some(encoding) = layout.encoding {
+            builder = builder
+                .set_column_dictionary_enabled(path(), false)
+                .set_column_encoding(path(), encoding);
+        }
+        if layout.level != LEVEL {
+            let level = ZstdLevel::try_new(layout.level)?;
+            builder = builder.set_column_compression(path(), Compression::ZSTD(level));
+        }
         // Of headers, answers and bodies the least and the greatest say nothing.
         if matches!(
             data_type,
             DataType::Map(..) | DataType::List(_) | DataType::Binary
         ) {
-            builder =
-                builder.set_column_statistics_enabled(leaf.path().clone(), EnabledStatistics::None);
+            builder = builder.set_column_statistics_enabled(path(), EnabledStatistics::None);
         }
     }
     Ok(builder.build())
 }
 
 /// How the values of a column are written.
-enum Layout {
-    /// Each different value once, and plain from there on where they are too many.
-    Dictionary,
-    /// Without a dictionary.
-    Values(Encoding),
+struct Layout {
+    /// `None` is a dictionary: each different value once, and plain from there on where they are too many.
+    encoding: Option<Encoding>,
+    /// Level of zstd.
+    level: i32,
 }
 
 /// Chooses how a leaf of a column is written. `docs/storage.md` has what each alternative takes.
 ///
-/// `BYTE_STREAM_SPLIT` would save another twentieth of a flow, but Spark cannot read it before 4.3, and
-/// `DELTA_LENGTH_BYTE_ARRAY` it reads wrongly before 4.0.1.
+/// `BYTE_STREAM_SPLIT` would save a thirtieth, but Spark 3.5 cannot read it, and some releases of Spark fail on
+/// `DELTA_LENGTH_BYTE_ARRAY`.
 fn layout(table: TableId, column: &str, data_type: &DataType, leaf: PhysicalType) -> Layout {
     use DataType::{Binary, Int64, List, Timestamp, UInt16, Utf8};
     let is_dns = table == TableId::DnsEvent;
+    let is_flow = table == TableId::Flow;
     let encoding = match (data_type, column) {
-        // Times rise from row to row. Durations and the ports of clients are hardly twice the same: only their size can
-        // be made use of.
-        (Timestamp(..), "time") | (Int64, "latency_ns" | "ttfb_ns") | (UInt16, "src_port") => {
-            Encoding::DELTA_BINARY_PACKED
+        // Connections that live have a row every interval, in the same order: a level that looks further back finds the
+        // last interval in whole bytes.
+        (
+            Timestamp(..) | Int64 | UInt16,
+            "start_time" | "conn_id" | "src_port" | "connect_ns" | "packets_sent"
+            | "packets_received",
+        ) if is_flow => {
+            return Layout {
+                encoding: Some(Encoding::PLAIN),
+                level: LONG_LEVEL,
+            };
+        }
+        // Times rise from row to row; durations are hardly ever the same, only their size can be made use of.
+        (Timestamp(..), "time") | (Int64, "latency_ns" | "ttfb_ns") => {
+            Some(Encoding::DELTA_BINARY_PACKED)
         }
         // Every lookup has a connection of its own, so they rise too, and a port, the same in both of its queries.
-        (Int64, "conn_id") if is_dns => Encoding::DELTA_BINARY_PACKED,
-        (UInt16, "client_port") if is_dns => Encoding::PLAIN,
+        (Int64, "conn_id") if is_dns => Some(Encoding::DELTA_BINARY_PACKED),
+        (UInt16, "client_port") if is_dns => Some(Encoding::PLAIN),
         // A few processes; whole microseconds, of which there are not many.
-        (Int64, "pid" | "rtt_ns" | "rtt_min_ns" | "connect_ns") => return Layout::Dictionary,
-        // Long connections come again in the same order every interval, sizes are small and often the same: zstd finds
-        // that in whole bytes.
-        (Timestamp(..) | Int64, _) => Encoding::PLAIN,
+        (Int64, "pid" | "rtt_ns" | "rtt_min_ns") => None,
+        // Ids and sizes: zstd finds in whole bytes that they are small or come again.
+        (Timestamp(..) | Int64, _) => Some(Encoding::PLAIN),
         // The time to live in DNS answers.
-        (List(_), _) if leaf == PhysicalType::INT64 => Encoding::PLAIN,
+        (List(_), _) if leaf == PhysicalType::INT64 => Some(Encoding::PLAIN),
         // Nothing in them repeats.
-        (Utf8, "trace_id" | "span_id") | (Binary, _) => Encoding::DELTA_BYTE_ARRAY,
+        (Utf8, "trace_id" | "span_id") | (Binary, _) => Some(Encoding::DELTA_BYTE_ARRAY),
         // Words, names, addresses, ports, status codes, headers and half of the paths repeat.
-        _ => return Layout::Dictionary,
+        _ => None,
     };
-    Layout::Values(encoding)
+    Layout {
+        encoding,
+        level: LEVEL,
+    }
 }
 
 #[cfg(test)]
