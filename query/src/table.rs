@@ -111,14 +111,15 @@ impl StoreTable {
         limit: Option<usize>,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
         let schema = self.table.schema();
-        let times: TimeRanges = files.iter().map(|file| file.time_bounds()).collect();
-        let keep = times.may_match(&schema, predicate)?;
-        let mut kept: Vec<Arc<DataFile>> = files
-            .iter()
-            .zip(keep)
-            .filter(|(_, keep)| *keep)
-            .map(|(file, _)| Arc::clone(file))
-            .collect();
+        let mut kept = match predicate {
+            Some(_) => {
+                let times: TimeRanges = files.iter().map(|file| file.time_bounds()).collect();
+                let keep = times.may_match(&schema, predicate)?;
+                let kept = files.iter().zip(keep).filter(|(_, keep)| *keep);
+                kept.map(|(file, _)| Arc::clone(file)).collect()
+            }
+            None => files.to_vec(),
+        };
         // A limit is most likely met by the first files: do not open all of them for it.
         if limit.is_none() {
             kept = readable(kept).await?;
@@ -219,6 +220,9 @@ impl fmt::Debug for StoreTable {
 /// The files that can be read, all with exact statistics. The store leaves the others out from now on, and says so.
 /// One that is gone fails the planning: its rows may be in another file by now.
 async fn readable(files: Vec<Arc<DataFile>>) -> Result<Vec<Arc<DataFile>>> {
+    if files.iter().all(|file| file.stats().is_some()) {
+        return Ok(files);
+    }
     let loaded: Vec<Option<Arc<DataFile>>> = stream::iter(files)
         .map(|file| async move {
             match file.load_stats().await {

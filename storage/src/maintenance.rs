@@ -14,6 +14,7 @@ use tokio::time::sleep;
 use crate::catalog::FileList;
 use crate::error::StoreError;
 use crate::file::DataFile;
+use crate::retain::Retention;
 use crate::store::Core;
 use crate::window::Table;
 
@@ -170,10 +171,14 @@ impl Core {
     fn expire(&self, now: i64) {
         let Some(writer) = &self.writer else { return };
         for table in &self.tables {
+            let retention = self.retention(table.id);
+            if retention == Retention::default() {
+                continue;
+            }
             let listed = Arc::clone(&table.state.load().files);
             let own = listed.iter().filter(|file| file.name.node == writer.node);
             let own: Vec<&Arc<DataFile>> = own.collect();
-            let expired = self.retention(table.id).expired(&own, now);
+            let expired = retention.expired(&own, now);
             if expired.is_empty() {
                 continue;
             }
