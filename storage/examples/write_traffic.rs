@@ -287,18 +287,19 @@ async fn merge(store: &Store, traffic: Vec<Row>, spills: usize) -> Result<(), Bo
     // From here on the highest memory is that of merging.
     fs::write("/proc/self/clear_refs", "5")?;
     let resident = memory("VmRSS:")?;
-    let started = Instant::now();
+    let (started, busy) = (Instant::now(), processor_time()?);
     store.compact().await?;
-    let elapsed = started.elapsed().as_secs_f64();
+    let (elapsed, busy) = (started.elapsed().as_secs_f64(), processor_time()? - busy);
     let highest = memory("VmHWM:")?;
     store.maintain().await;
     let after = store.status();
     let rows: u64 = after.tables.iter().map(|table| table.merged_rows).sum();
     let bytes: u64 = before.tables.iter().map(|table| table.file_bytes).sum();
     println!(
-        "merge   {:>9.0} rows/s  {:.1} MB/s of files  {} MiB of memory at most",
-        rows as f64 / elapsed,
-        bytes as f64 / 1e6 / elapsed,
+        "merge   {:>9.0} rows/s  {:.1} MB/s of files  {:.1} s of a processor in {elapsed:.1} s  {} MiB of memory at most",
+        rows as f64 / busy,
+        bytes as f64 / 1e6 / busy,
+        busy,
         highest.saturating_sub(resident) >> 10,
     );
     for (before, after) in before.tables.iter().zip(&after.tables) {
@@ -315,6 +316,16 @@ async fn merge(store: &Store, traffic: Vec<Row>, spills: usize) -> Result<(), Bo
         }
     }
     Ok(())
+}
+
+/// Seconds that this process kept processors busy.
+fn processor_time() -> Result<f64, Box<dyn Error>> {
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    // After the name in brackets; in hundredths of a second.
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+    let times = fields.split_whitespace().skip(11).take(2);
+    let ticks: Result<Vec<f64>, _> = times.map(str::parse).collect();
+    Ok(ticks?.iter().sum::<f64>() / 100.0)
 }
 
 /// A number of KiB from what the kernel says of this process.

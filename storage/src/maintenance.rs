@@ -114,15 +114,12 @@ async fn went_well(merge: JoinHandle<Result<u64, StoreError>>) -> bool {
 impl Core {
     /// One turn without listing and merging; returns how long it kept a processor busy.
     pub(crate) async fn maintain(self: &Arc<Self>) -> Duration {
-        let Some(writer) = &self.writer else {
+        if self.writer.is_none() {
             return Duration::ZERO;
-        };
+        }
         let now = Utc::now().timestamp_micros();
         let began = Instant::now();
-        for file in self.files_to_learn(&writer.node, now) {
-            // What is wrong with a file it keeps itself.
-            let _ = file.load_stats().await;
-        }
+        self.learn_stats(now).await;
         let learning = began.elapsed();
         let files = Arc::clone(&self.files).lock_owned().await;
         let core = Arc::clone(self);
@@ -143,10 +140,23 @@ impl Core {
         }
     }
 
+    /// Reads statistics of this node's files that are not known yet, of a bounded number of them; returns of how many.
+    pub(crate) async fn learn_stats(&self, now: i64) -> usize {
+        let mut learnt = 0;
+        for file in self.files_to_learn(now) {
+            // What is wrong with a file it keeps itself.
+            learnt += usize::from(file.load_stats().await.is_ok());
+        }
+        learnt
+    }
+
     /// Files of this node whose statistics are to be read: those that may be past their time in part, so that it is
     /// known when they are, and of the others the newest.
-    fn files_to_learn(&self, node: &str, now: i64) -> Vec<Arc<DataFile>> {
+    fn files_to_learn(&self, now: i64) -> Vec<Arc<DataFile>> {
         let mut wanted = Vec::new();
+        let Some(writer) = &self.writer else {
+            return wanted;
+        };
         for table in &self.tables {
             let files = Arc::clone(&table.state.load().files);
             let oldest = self.retention(table.id).oldest(now);
@@ -155,7 +165,9 @@ impl Core {
                 oldest.is_some_and(|oldest| first < oldest && oldest <= last)
             };
             let is_unknown = |file: &&Arc<DataFile>| {
-                file.stats().is_none() && file.unreadable().is_none() && file.name.node == *node
+                file.stats().is_none()
+                    && file.unreadable().is_none()
+                    && file.name.node == writer.node
             };
             for file in files.iter().rev().filter(is_unknown) {
                 if wanted.len() < FOOTERS || is_passing(file) {

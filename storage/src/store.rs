@@ -321,6 +321,7 @@ impl Store {
     pub async fn compact(&self) -> Result<u64, StoreError> {
         let core = Arc::clone(&self.core);
         let now = Utc::now().timestamp_micros();
+        while core.learn_stats(now).await > 0 {}
         spawn_blocking(move || core.merge_due(now, &AtomicBool::new(false))).await?
     }
 

@@ -9,7 +9,7 @@ use arrow::buffer::ScalarBuffer;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Schema, SchemaRef, TimestampMicrosecondType};
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
-use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
+use parquet::file::metadata::ParquetMetaData;
 
 use super::merge::MergeError;
 use crate::encode::{FORMAT, FORMAT_KEY};
@@ -17,12 +17,10 @@ use crate::error::StoreError;
 use crate::file::DataFile;
 use crate::tables::TableId;
 
-/// Encoded bytes of the rows that are decoded at once.
-const BATCH_BYTES: i64 = 256 << 10;
+/// Encoded bytes of the rows that are decoded at once, which takes several times as many.
+const BATCH_BYTES: i64 = 128 << 10;
 const LEAST_BATCH_ROWS: i64 = 16;
 const MOST_BATCH_ROWS: i64 = 8_192;
-/// What a column takes at most while it is read: a page and its dictionary, of 1 MiB each.
-const COLUMN_BYTES: i64 = 2 << 20;
 
 /// A file that is being read for a merge.
 pub(super) struct Input {
@@ -31,8 +29,6 @@ pub(super) struct Input {
     schema: SchemaRef,
     /// For each column of the table its place in the file.
     places: Vec<Option<usize>>,
-    /// Memory that reading it takes, about.
-    pub(super) memory: u64,
     /// The rows that are next.
     batch: RecordBatch,
     times: ScalarBuffer<i64>,
@@ -69,7 +65,6 @@ impl Input {
             batch: RecordBatch::new_empty(Arc::clone(&schema)),
             schema,
             places,
-            memory: memory(&metadata),
             times: ScalarBuffer::default(),
             taken: 0,
             unread: usize::try_from(metadata.file_metadata().num_rows()).unwrap_or(0),
@@ -199,16 +194,4 @@ fn batch_rows(metadata: &ParquetMetaData) -> i64 {
     let row_bytes = groups.map(|group| group.total_byte_size() / group.num_rows().max(1));
     let largest = row_bytes.max().unwrap_or(0).max(1);
     (BATCH_BYTES / largest).clamp(LEAST_BATCH_ROWS, MOST_BATCH_ROWS)
-}
-
-fn memory(metadata: &ParquetMetaData) -> u64 {
-    let group_bytes = |group: &RowGroupMetaData| -> i64 {
-        let columns = group.columns().iter();
-        columns
-            .map(|column| column.uncompressed_size().clamp(0, COLUMN_BYTES))
-            .sum()
-    };
-    let largest = metadata.row_groups().iter().map(group_bytes).max();
-    // Decoded rows take several times the room of encoded ones.
-    (largest.unwrap_or(0) + 4 * BATCH_BYTES) as u64
 }

@@ -70,10 +70,23 @@ impl From<StoreError> for MergeError {
 }
 
 /// The rows of several files in order of time, in batches of bounded size.
-pub(super) struct Merge {
-    inputs: Vec<Input>,
+///
+/// A file is opened when it is its turn and closed at its end: of files that follow each other in time only a few are
+/// open at once, however many there are.
+pub(super) struct Merge<'a> {
+    root: &'a Path,
+    table: TableId,
+    inputs: Vec<Source<'a>>,
     /// Next time and place of each input that has rows left.
     heads: BinaryHeap<Reverse<(i64, usize)>>,
+}
+
+/// A file at one of the stages of being merged.
+enum Source<'a> {
+    /// Its first row is of this time.
+    Waiting(&'a Arc<DataFile>, i64),
+    Open(Box<Input>),
+    Ended,
 }
 
 /// Rows that follow each other in one batch.
@@ -83,36 +96,39 @@ struct Stretch {
     rows: usize,
 }
 
-impl Merge {
-    /// Opens files, given in order of sequence, the first two and then as many as `memory` bytes allow.
-    pub(super) fn open(
-        root: &Path,
-        table: TableId,
-        files: &[Arc<DataFile>],
-        memory: u64,
-    ) -> Result<Self, MergeError> {
-        let mut inputs: Vec<Input> = Vec::with_capacity(files.len());
-        let mut left = memory;
-        for file in files {
-            let input = Input::open(root, table, file)?;
-            if inputs.len() >= 2 && input.memory > left {
-                break;
-            }
-            left = left.saturating_sub(input.memory);
-            inputs.push(input);
+impl<'a> Merge<'a> {
+    /// Merges files whose statistics are known, given in order of sequence.
+    pub(super) fn new(root: &'a Path, table: TableId, files: &'a [Arc<DataFile>]) -> Self {
+        let mut inputs = Vec::with_capacity(files.len());
+        let mut heads = BinaryHeap::with_capacity(files.len());
+        for (place, file) in files.iter().enumerate() {
+            let (first, _) = file.time_bounds();
+            inputs.push(Source::Waiting(file, first));
+            heads.push(Reverse((first, place)));
         }
-        let heads = inputs.iter().enumerate();
-        let heads =
-            heads.filter_map(|(place, input)| Some(Reverse((*input.times().first()?, place))));
-        Ok(Self {
-            heads: heads.collect(),
+        Self {
+            root,
+            table,
             inputs,
-        })
+            heads,
+        }
     }
 
-    /// How many of the files were opened.
-    pub(super) fn files(&self) -> usize {
-        self.inputs.len()
+    /// The input of this place, opened if it was not.
+    fn input(&mut self, place: usize) -> Result<&mut Input, MergeError> {
+        let source = &mut self.inputs[place];
+        if let Source::Waiting(file, first) = *source {
+            let input = Input::open(self.root, self.table, file)?;
+            if input.times().first() != Some(&first) {
+                let reason = "its first row is not of the time that it says".to_owned();
+                return Err(MergeError::input(file, reason));
+            }
+            *source = Source::Open(Box::new(input));
+        }
+        match source {
+            Source::Open(input) => Ok(input),
+            Source::Waiting(..) | Source::Ended => unreachable!("it was opened, and has rows left"),
+        }
     }
 
     /// The next rows; `None` at the end.
@@ -120,19 +136,22 @@ impl Merge {
         let mut chunk = Chunk::default();
         while let Some(Reverse(head)) = self.heads.pop() {
             let (_, place) = head;
-            let rows = self.stretch(place).min(CHUNK_ROWS - chunk.rows);
+            let next = self.heads.peek().map(|Reverse(next)| *next);
+            let room = CHUNK_ROWS - chunk.rows;
+            let input = self.input(place)?;
+            let rows = stretch(input.times(), place, next).min(room);
             let is_long = rows >= LONG_STRETCH;
             if is_long && chunk.rows > 0 {
                 self.heads.push(Reverse(head));
                 break;
             }
-            let input = &mut self.inputs[place];
             chunk.add(place, input, rows);
             if input.take(rows)? {
                 chunk.forget(place);
             }
-            if let Some(&time) = input.times().first() {
-                self.heads.push(Reverse((time, place)));
+            match input.times().first() {
+                Some(&time) => self.heads.push(Reverse((time, place))),
+                None => self.inputs[place] = Source::Ended,
             }
             if is_long || chunk.rows == CHUNK_ROWS {
                 break;
@@ -140,18 +159,17 @@ impl Merge {
         }
         Ok(chunk.put_together()?)
     }
+}
 
-    /// How many rows of an input come before those of all others, of which the heads are left.
-    fn stretch(&self, place: usize) -> usize {
-        let times = self.inputs[place].times();
-        match self.heads.peek() {
-            Some(&Reverse(other)) => times.partition_point(|&time| (time, place) < other),
-            None => times.len(),
-        }
+/// How many of the rows of these times come before the next one of any other input.
+fn stretch(times: &[i64], place: usize, next: Option<(i64, usize)>) -> usize {
+    match next {
+        Some(next) => times.partition_point(|&time| (time, place) < next),
+        None => times.len(),
     }
 }
 
-impl Iterator for Merge {
+impl Iterator for Merge<'_> {
     type Item = Result<RecordBatch, MergeError>;
 
     fn next(&mut self) -> Option<Self::Item> {

@@ -10,6 +10,7 @@
 //! temporary file, which the next start removes, and after it the inputs are covered by name.
 
 mod input;
+mod memory;
 mod merge;
 mod plan;
 
@@ -50,8 +51,6 @@ struct Merged {
     name: FileName,
     staged: StagedFile,
     stats: FileStats,
-    /// As many of the job's files as went into it.
-    inputs: usize,
 }
 
 impl Core {
@@ -77,9 +76,12 @@ impl Core {
                     Accounted::new(own.chain(table.expired.lock().iter().copied()).collect())
                 });
                 let places = plan::choose(&parts, is_over, accounted)?;
+                let mut inputs: Vec<Arc<DataFile>> = own[places].iter().copied().cloned().collect();
+                let memory = (self.budget.limit as u64 / 4).clamp(LEAST_MEMORY, MOST_MEMORY);
+                inputs.truncate(memory::fitting(&inputs, memory));
                 Some(Job {
                     table: table.id,
-                    inputs: own[places].iter().copied().cloned().collect(),
+                    inputs,
                 })
             })
         })
@@ -116,7 +118,7 @@ impl Core {
 
     fn merge(&self, table: &Table, job: &Job, stop: &AtomicBool) -> Result<u64, MergeError> {
         let merged = self.write_merged(job, stop)?;
-        let inputs = &job.inputs[..merged.inputs];
+        let inputs = &job.inputs;
         let rows = merged.stats.rows;
         if !self.put_in_place(table, inputs, merged)? {
             // Somebody took an input away meanwhile; what is left is planned anew.
@@ -132,10 +134,9 @@ impl Core {
     }
 
     fn write_merged(&self, job: &Job, stop: &AtomicBool) -> Result<Merged, MergeError> {
-        let memory = (self.budget.limit as u64 / 4).clamp(LEAST_MEMORY, MOST_MEMORY);
-        let merge = Merge::open(&self.root, job.table, &job.inputs, memory)?;
-        let inputs = merge.files();
-        let name = merged_name(&job.inputs[..inputs]);
+        let inputs = &job.inputs;
+        let merge = Merge::new(&self.root, job.table, inputs);
+        let name = merged_name(inputs);
         let staging = Staging::create(&self.root.join(name.path(job.table).as_ref()))?;
         let mut times: Option<(i64, i64)> = None;
         let mut rows = 0;
@@ -160,7 +161,6 @@ impl Core {
             name,
             staged,
             stats,
-            inputs,
         })
     }
 
@@ -176,7 +176,6 @@ impl Core {
             name,
             mut staged,
             stats,
-            inputs: _,
         } = merged;
         let _files = Arc::clone(&self.files).blocking_lock_owned();
         let listed = Arc::clone(&table.state.load().files);
@@ -219,9 +218,10 @@ fn part(file: &DataFile) -> Part {
         bytes: file.size,
         is_fixed: file.unreadable().is_some()
             || file.unmergeable().is_some()
-            // Nothing could be above it. And without its rows nothing can be said about its weight.
-            || file.name.level == u8::MAX
-            || (file.stats().is_none() && file.name.rows().is_none()),
+            // What is not known yet is learnt by and by.
+            || file.stats().is_none()
+            // Nothing could be above it.
+            || file.name.level == u8::MAX,
     }
 }
 

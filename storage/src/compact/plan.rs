@@ -16,7 +16,7 @@ use crate::layout::FileName;
 const TARGET_BYTES: u64 = 128 << 20;
 /// Rows that a merged file may have: eight row groups.
 const TARGET_ROWS: u64 = 1 << 20;
-/// Files that are merged at once: each is open and takes some memory meanwhile.
+/// Files that are merged at once: so many may be open.
 const MAX_INPUTS: usize = 64;
 /// How long after its end rows of an hour still come as a matter of course: what waits in memory, and late ends of
 /// connections (µs).
