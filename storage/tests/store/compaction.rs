@@ -65,9 +65,9 @@ async fn files_of_an_hour_become_one_ordered_by_time() {
     let file = Arc::clone(&store.snapshot(TABLE, None).files[0]);
     let times = times_of_file(&store, &file).await;
     assert!(times.is_sorted());
-    let stats = file.stats().unwrap();
+    let known = file.stats().unwrap();
     assert_eq!(
-        (stats.rows, stats.min_time, stats.max_time),
+        (known.rows, known.min_time, known.max_time),
         (60, times[0], times[59])
     );
     assert_eq!(
