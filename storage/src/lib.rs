@@ -14,6 +14,7 @@
 
 #![forbid(unsafe_code)]
 
+mod cache;
 mod catalog;
 mod commit;
 mod compact;
