@@ -13,6 +13,7 @@ use parquet::file::properties::{
     EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterVersion,
 };
 
+use crate::index::{BLOCK_ROWS, IndexBuilder};
 use crate::layout::FileName;
 use crate::tables::TableId;
 
@@ -43,8 +44,18 @@ pub(crate) fn encode<W: Write + Send, E: From<ParquetError>>(
 ) -> Result<W, E> {
     let properties = properties(table, name)?;
     let mut writer = ArrowWriter::try_new(sink, table.schema(), Some(properties))?;
+    let mut index = IndexBuilder::new(table);
     for batch in batches {
-        writer.write(&batch?)?;
+        let batch = batch?;
+        writer.write(&batch)?;
+        index.add(&batch, writer.bytes_written());
+    }
+    writer.flush()?;
+    // Between the last row group and the footer, where other readers never look.
+    let offset = writer.bytes_written();
+    if let Some(index) = index.finish(offset) {
+        writer.write_all(&index.bytes).map_err(ParquetError::from)?;
+        writer.append_key_value_metadata(index.entry(offset));
     }
     Ok(writer.into_inner()?)
 }
@@ -59,6 +70,8 @@ fn properties(table: TableId, name: &FileName) -> Result<WriterProperties, Parqu
             ))
             .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
             .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
+            // A block of the index is a page, so that what it leaves out need not be read.
+            .set_data_page_row_count_limit(BLOCK_ROWS)
             .set_statistics_enabled(EnabledStatistics::Page)
             .set_created_by(concat!("weir version ", env!("CARGO_PKG_VERSION")).to_owned())
             .set_sorting_columns(Some(vec![SortingColumn {

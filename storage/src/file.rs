@@ -21,6 +21,7 @@ use parquet::file::statistics::Statistics;
 use crate::encode::{NAME_KEY, TABLE_KEY};
 use crate::error::StoreError;
 use crate::footers::FooterCache;
+use crate::index::{FileIndex, IndexCache, IndexState, Place};
 use crate::layout::FileName;
 
 /// Bytes read from a file's end at first: nearly always the whole footer with its page index.
@@ -37,10 +38,11 @@ pub struct FileStats {
     pub max_time: i64,
 }
 
-/// What files need to read their footers.
+/// What files need to read their footers and indexes.
 pub(crate) struct FileReading {
     pub(crate) object_store: Arc<dyn ObjectStore>,
     pub(crate) footers: FooterCache,
+    pub(crate) indexes: IndexCache,
     /// Whether any file was ever found to be unreadable: while none was, nobody has to look for them.
     pub(crate) found_unreadable: AtomicBool,
 }
@@ -50,6 +52,7 @@ impl FileReading {
         Self {
             object_store,
             footers: FooterCache::new(footer_bytes),
+            indexes: IndexCache::new(footer_bytes),
             found_unreadable: AtomicBool::new(false),
         }
     }
@@ -73,6 +76,7 @@ pub struct DataFile {
     recorded: AtomicBool,
     unreadable: OnceLock<String>,
     unmergeable: OnceLock<String>,
+    index: IndexState,
     reading: Arc<FileReading>,
 }
 
@@ -104,6 +108,7 @@ impl DataFile {
             recorded: AtomicBool::new(false),
             unreadable: OnceLock::new(),
             unmergeable: OnceLock::new(),
+            index: IndexState::new(&reading.indexes),
             reading,
         }
     }
@@ -196,10 +201,29 @@ impl DataFile {
             return Err(self.mark_unreadable(&reason));
         }
         self.stats_of(metadata.metadata());
+        let entries = metadata.metadata().file_metadata().key_value_metadata();
+        self.index.learn(entries, self.size);
         self.reading
             .footers
             .insert(self.path.clone(), metadata.clone());
         Ok(metadata)
+    }
+
+    /// The file's index; `None` where it has none, or none that can be read.
+    ///
+    /// Reads the footer where that was not done before, and what the index says of itself where that is not at hand.
+    pub async fn index(&self) -> Option<FileIndex<'_>> {
+        if !self.index.is_known() {
+            // What is wrong with the footer is told when the file is read.
+            self.metadata().await.ok()?;
+        }
+        let place = Place {
+            store: &self.reading.object_store,
+            path: &self.path,
+            cache: &self.reading.indexes,
+            state: &self.index,
+        };
+        place.open(self.stats()?.rows).await
     }
 
     /// Leaves the file out of later snapshots, because reading it failed for this reason; returns the error to show.

@@ -25,6 +25,7 @@ mod encode;
 mod error;
 mod file;
 mod footers;
+pub mod index;
 mod layout;
 mod listing;
 mod lock;

@@ -23,7 +23,8 @@ pub struct StoreOptions {
     /// Rows of a batch when it is sealed. Default 16,384: sealing costs next to nothing, and a snapshot copies the
     /// rows that are not sealed yet.
     pub batch_rows: usize,
-    /// Memory for the footers of files that were read lately, in bytes. Default 64 MiB.
+    /// Memory for the footers of files that were read lately, in bytes; as much again for their indexes. Default
+    /// 64 MiB.
     pub footer_bytes: usize,
     /// When rows that are in memory only reach the disk. Default: every 200 ms.
     pub fsync: Fsync,

@@ -33,6 +33,8 @@ pub struct StoreStatus {
     pub unmergeable_file_count: u64,
     /// Files that no longer count, merged into others or past their time, and are deleted once no query reads them.
     pub discarded_file_count: u64,
+    /// How many files have a broken index and are read without it.
+    pub broken_index_count: u64,
     /// Entries in the tables' directories that are not weir's and are left alone; at most [`SHOWN`] of them.
     pub foreign_files: Vec<String>,
     /// How many there are of them.
@@ -171,6 +173,7 @@ impl Core {
             tables,
             unreadable_files,
             unreadable_file_count,
+            broken_index_count: self.reading.indexes.broken(),
             unmergeable_files,
             unmergeable_file_count,
             discarded_file_count: self.discarded.count() as u64,

@@ -6,6 +6,7 @@ mod compaction;
 mod directory;
 mod exactly_once;
 mod faults;
+mod index;
 mod log;
 mod manifest;
 mod retention;
