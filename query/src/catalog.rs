@@ -92,10 +92,16 @@ impl Snapshots {
 pub(crate) fn catalog(
     snapshots: &Arc<Snapshots>,
     reader: &Arc<StoreReaderFactory>,
+    use_indexes: bool,
 ) -> Result<Arc<dyn CatalogProviderList>> {
     let schema = MemorySchemaProvider::new();
     for table in TableId::ALL {
-        let provider = StoreTable::new(*table, Arc::clone(snapshots), Arc::clone(reader));
+        let provider = StoreTable::new(
+            *table,
+            Arc::clone(snapshots),
+            Arc::clone(reader),
+            use_indexes,
+        );
         schema.register_table(table.name().to_owned(), Arc::new(provider))?;
     }
     let catalog = MemoryCatalogProvider::new();

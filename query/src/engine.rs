@@ -68,6 +68,8 @@ pub struct EngineOptions {
     pub default_limit: Option<usize>,
     /// Where sorts and groups that outgrow the memory go; `None` makes them fail instead.
     pub spill_dir: Option<PathBuf>,
+    /// Whether the files' indexes are asked which rows may match; without them answers are the same, only slower.
+    pub use_indexes: bool,
 }
 
 impl Default for EngineOptions {
@@ -78,6 +80,7 @@ impl Default for EngineOptions {
             default_timeout: Duration::from_secs(30),
             default_limit: None,
             spill_dir: None,
+            use_indexes: true,
         }
     }
 }
@@ -358,7 +361,11 @@ impl Driver {
         let snapshots = Arc::new(Snapshots::new(Arc::clone(&shared.store)));
         let mut state = shared.state.clone();
         state.mark_start_execution();
-        state.register_catalog_list(catalog(&snapshots, &shared.reader)?);
+        state.register_catalog_list(catalog(
+            &snapshots,
+            &shared.reader,
+            shared.options.use_indexes,
+        )?);
 
         let plan = state.statement_to_plan(statement).await?;
         SQLOptions::new()

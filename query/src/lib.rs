@@ -17,11 +17,13 @@
 
 mod answer;
 mod catalog;
+mod choose;
 mod diagnose;
 mod engine;
 mod error;
 mod functions;
 mod interrupt;
+mod lookup;
 mod macros;
 mod names;
 mod prune;

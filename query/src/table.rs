@@ -1,8 +1,8 @@
 //! One table of the store as `DataFusion` sees it: a plan over the window and the files of one snapshot.
 //!
 //! ```text
-//!   Snapshot -- files ----> those whose times the filters allow, newest first --> Parquet leaf --+
-//!            \- batches --> those whose times the filters allow ----------------> memory leaf ---+-- union
+//!   Snapshot -- files ----> those whose times and indexes the filters allow, newest first --> Parquet leaf --+
+//!            \- batches --> those whose times the filters allow ----------------------------> memory leaf ---+-- union
 //! ```
 
 use std::cmp::Reverse;
@@ -21,7 +21,10 @@ use datafusion::common::{
 };
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::memory::MemorySourceConfig;
-use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::physical_plan::parquet::ParquetRowSelection;
+use datafusion::datasource::physical_plan::{
+    FileGroup, FileScanConfigBuilder, FileSource as _, ParquetSource,
+};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::DataFusionError;
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -33,9 +36,12 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::union::UnionExec;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use object_store::ObjectMeta;
+use weir_storage::index::Predicate;
 use weir_storage::{DataFile, StoreError, TableId};
 
 use crate::catalog::{Snapshots, TakenSnapshot};
+use crate::choose::{Choice, ChosenFile};
+use crate::lookup;
 use crate::prune::TimeRanges;
 use crate::reader::StoreReaderFactory;
 
@@ -50,6 +56,7 @@ pub(crate) struct StoreTable {
     table: TableId,
     snapshots: Arc<Snapshots>,
     reader: Arc<StoreReaderFactory>,
+    use_indexes: bool,
 }
 
 impl StoreTable {
@@ -57,11 +64,13 @@ impl StoreTable {
         table: TableId,
         snapshots: Arc<Snapshots>,
         reader: Arc<StoreReaderFactory>,
+        use_indexes: bool,
     ) -> Self {
         Self {
             table,
             snapshots,
             reader,
+            use_indexes,
         }
     }
 
@@ -108,6 +117,7 @@ impl StoreTable {
         files: &[Arc<DataFile>],
         projection: &[usize],
         predicate: Option<&Arc<dyn PhysicalExpr>>,
+        asked: Option<&Predicate>,
         limit: Option<usize>,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
         let schema = self.table.schema();
@@ -124,15 +134,17 @@ impl StoreTable {
         if limit.is_none() {
             kept = readable(kept).await?;
         }
-        if kept.is_empty() {
+        kept.sort_by_key(|file| Reverse(file.time_bounds().1));
+        let choice = Choice::of(kept, asked).await;
+        if choice.files.is_empty() {
             return Ok(None);
         }
-        kept.sort_by_key(|file| Reverse(file.time_bounds().1));
 
         // Dealt out like cards, so that every group starts with new files.
-        let groups = state.config().target_partitions().clamp(1, kept.len());
+        let groups = state.config().target_partitions();
+        let groups = groups.clamp(1, choice.files.len());
         let mut dealt: Vec<Vec<PartitionedFile>> = vec![Vec::new(); groups];
-        for (index, file) in kept.iter().enumerate() {
+        for (index, file) in choice.files.iter().enumerate() {
             dealt[index % groups].push(partitioned_file(file));
         }
 
@@ -143,11 +155,13 @@ impl StoreTable {
         // The filters come to it once more, from the physical plan, and there they choose row groups and pages.
         let source = ParquetSource::new(Arc::clone(&schema))
             .with_table_parquet_options(options)
+            .with_pushdown_filters(choice.is_selective())
             .with_parquet_file_reader_factory(Arc::clone(&self.reader) as _);
+        choice.show(source.metrics());
         let config =
             FileScanConfigBuilder::new(ObjectStoreUrl::parse(STORE_URL)?, Arc::new(source))
                 .with_file_groups(dealt.into_iter().map(FileGroup::new).collect())
-                .with_statistics(total_statistics(&schema, &kept))
+                .with_statistics(total_statistics(&schema, &choice.files))
                 .with_limit(limit)
                 .with_projection_indices(Some(projection.to_vec()))?
                 .build();
@@ -197,8 +211,16 @@ impl TableProvider for StoreTable {
         };
         let window = self.window(&taken, &projection, predicate.as_ref(), limit)?;
         let files = &taken.snapshot.files;
+        let asked = lookup::predicate(filters, &schema).filter(|_| self.use_indexes);
         let files = self
-            .files(state, files, &projection, predicate.as_ref(), limit)
+            .files(
+                state,
+                files,
+                &projection,
+                predicate.as_ref(),
+                asked.as_ref(),
+                limit,
+            )
             .await?;
         match (window, files) {
             (Some(window), Some(files)) => UnionExec::try_new(vec![window, files]),
@@ -237,8 +259,9 @@ async fn readable(files: Vec<Arc<DataFile>>) -> Result<Vec<Arc<DataFile>>> {
     Ok(loaded.into_iter().flatten().collect())
 }
 
-fn partitioned_file(file: &Arc<DataFile>) -> PartitionedFile {
-    PartitionedFile::new_from_meta(ObjectMeta {
+fn partitioned_file(chosen: &ChosenFile) -> PartitionedFile {
+    let file = &chosen.file;
+    let whole = PartitionedFile::new_from_meta(ObjectMeta {
         location: file.path.clone(),
         // A file never changes, so nothing compares this.
         last_modified: DateTime::UNIX_EPOCH,
@@ -246,39 +269,44 @@ fn partitioned_file(file: &Arc<DataFile>) -> PartitionedFile {
         e_tag: None,
         version: None,
     })
-    .with_statistics(Arc::new(file_statistics(file)))
-    .with_extension(Arc::clone(file))
+    .with_statistics(Arc::new(file_statistics(chosen)))
+    .with_extension(Arc::clone(file));
+    match &chosen.selection {
+        Some(selection) => {
+            whole.with_extension(ParquetRowSelection::new(selection.row_selection()))
+        }
+        None => whole,
+    }
 }
 
 /// What the store knows of a file without opening it: of `time`, the first column, only. There may be tens of
 /// thousands of files, and what is unknown of forty columns takes 12 KiB a file to say.
-fn file_statistics(file: &DataFile) -> Statistics {
-    let (rows, is_exact) = match file.stats() {
-        Some(stats) => (stats.rows, true),
-        None => (file.rows(), false),
-    };
+fn file_statistics(chosen: &ChosenFile) -> Statistics {
+    let file = &chosen.file;
     let mut statistics = Statistics {
-        num_rows: Precision::Exact(rows as usize),
+        num_rows: Precision::Exact(chosen.rows() as usize),
         total_byte_size: Precision::Absent,
         column_statistics: vec![time_statistics(file.time_bounds())],
     };
-    if !is_exact {
+    if file.stats().is_none() {
         statistics = statistics.to_inexact();
     }
     statistics
 }
 
 /// What the store knows of all files together.
-fn total_statistics(schema: &SchemaRef, files: &[Arc<DataFile>]) -> Statistics {
+fn total_statistics(schema: &SchemaRef, chosen: &[ChosenFile]) -> Statistics {
     let mut statistics = Statistics::new_unknown(schema);
-    let bounds = files.iter().map(|file| file.time_bounds());
+    let bounds = chosen.iter().map(|chosen| chosen.file.time_bounds());
     let times = bounds.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)));
-    let rows: u64 = files.iter().map(|file| file.rows()).sum();
+    let rows: u64 = chosen.iter().map(ChosenFile::rows).sum();
     statistics.num_rows = Precision::Exact(rows as usize);
     if let (Some(times), Some(time)) = (times, statistics.column_statistics.first_mut()) {
         *time = time_statistics(times);
     }
-    if files.iter().all(|file| file.stats().is_some()) {
+    let is_exact =
+        |chosen: &ChosenFile| chosen.file.stats().is_some() && chosen.selection.is_none();
+    if chosen.iter().all(is_exact) {
         statistics
     } else {
         statistics.to_inexact()

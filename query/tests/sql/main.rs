@@ -4,6 +4,7 @@
 mod answers;
 mod errors;
 mod functions;
+mod index;
 mod limits;
 mod pruning;
 mod snapshots;
