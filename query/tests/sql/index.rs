@@ -155,7 +155,7 @@ async fn a_needle_costs_a_few_pages_and_only_its_own_row() {
         let number: f64 = words.next().unwrap().parse().unwrap();
         match words.next() {
             None | Some("B") => number,
-            Some("K") | Some("KB") => number * 1e3,
+            Some("K" | "KB") => number * 1e3,
             Some(unit) => panic!("{number} {unit}"),
         }
     };
@@ -164,7 +164,7 @@ async fn a_needle_costs_a_few_pages_and_only_its_own_row() {
         .snapshot(weir_storage::TableId::HttpEvent, None)
         .files;
     let size: u64 = files.iter().map(|file| file.size).sum();
-    assert_eq!(number("output_rows"), 1.0, "{scan}");
+    assert!((number("output_rows") - 1.0).abs() < 1e-9, "{scan}");
     assert!(
         number("bytes_scanned") < size as f64 / 5.0,
         "of {size}: {scan}"
