@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use serde::{Deserialize, Deserializer, de};
-use weir_storage::{Fsync, Retention, TableId};
+use weir_storage::{Bucket, BucketUrlError, Fsync, Retention, TableId};
 
 use retain::RetainRule;
 
@@ -21,6 +21,7 @@ const DEFAULT_MEMORY: ByteSize = ByteSize::mib(256);
 /// With less, every few rows would be a file.
 const MIN_MEMORY: ByteSize = ByteSize::mib(1);
 const MAX_MEMORY: ByteSize = ByteSize::tib(1);
+const DEFAULT_LOCAL_CACHE: ByteSize = ByteSize::gib(10);
 const DEFAULT_SPILL_AGE: Duration = Duration::from_mins(1);
 const DEFAULT_FLOW_INTERVAL: Duration = Duration::from_secs(10);
 const DEFAULT_DNS_TIMEOUT: Duration = Duration::from_secs(5);
@@ -51,6 +52,16 @@ pub(crate) struct Settings {
     /// of their own; may be repeated [default: for ever]
     #[arg(long, value_name = "TABLE=AGE,SIZE")]
     pub retain: Vec<RetainRule>,
+
+    /// Bucket to which the files go too, as `s3://BUCKET/PREFIX`; reached as the usual `AWS_...` variables say
+    #[arg(long, value_name = "URL", value_parser = parse_store)]
+    #[serde(deserialize_with = "store")]
+    pub store: Option<String>,
+
+    /// With --store: files that may stay on the disk; beyond that the oldest that are in the bucket go [default: 10GiB]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    #[serde(deserialize_with = "size")]
+    pub local_cache: Option<ByteSize>,
 
     /// Directory of a cgroup v2 to watch, with all below it; may be repeated [default: the whole machine]
     #[arg(long, value_name = "PATH")]
@@ -98,6 +109,16 @@ fn fsync<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Fsync>, D:
     parse_fsync(&text).map(Some).map_err(de::Error::custom)
 }
 
+/// Refuses what is no bucket before anything else is done.
+pub(crate) fn parse_store(url: &str) -> Result<String, BucketUrlError> {
+    Bucket::from_url(url).map(|bucket| bucket.url().to_owned())
+}
+
+fn store<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    parse_store(&text).map(Some).map_err(de::Error::custom)
+}
+
 fn parse_size(text: &str) -> Result<ByteSize, String> {
     text.parse()
         .map_err(|_| format!("{text:?} is no size such as 256MiB"))
@@ -138,6 +159,10 @@ pub(crate) struct Config {
     pub spill_age: Duration,
     /// How long the files of tables are kept; those of other tables, for ever.
     pub retention: Vec<(TableId, Retention)>,
+    /// The bucket to which the files go too.
+    pub store: Option<String>,
+    /// Bytes of files that may stay on the disk beside it.
+    pub local_cache: u64,
     /// The cgroups to watch; empty is the root of the hierarchy.
     pub cgroups: Vec<PathBuf>,
     /// Whether to capture.
@@ -195,6 +220,8 @@ impl Config {
             memory,
             spill_age,
             retain,
+            store,
+            local_cache,
             cgroup,
             no_capture,
             node,
@@ -221,6 +248,11 @@ impl Config {
             memory: memory_bytes(memory)?,
             spill_age: positive("spill-age", spill_age.or(file.spill_age), DEFAULT_SPILL_AGE)?,
             retention: retain::resolve(&retain).map_err(ConfigError::Retain)?,
+            store: store.or(file.store),
+            local_cache: local_cache
+                .or(file.local_cache)
+                .unwrap_or(DEFAULT_LOCAL_CACHE)
+                .as_u64(),
             cgroups,
             capture: !(no_capture || file.no_capture),
             node: node_name(node.or(file.node))?,
@@ -295,7 +327,7 @@ mod tests {
         let file = file_with(
             "data = '/srv/weir'\nlisten = '127.0.0.1:1'\nmemory = '1MiB'\nno-capture = true\n\
              cgroup = ['/a', '/b']\nflow-interval = '2s'\nfsync = 'never'\nnode = 'file'\n\
-             spill-age = '5s'\nretain = ['flows=1h', '*=1GB']\n",
+             spill-age = '5s'\nstore = 's3://bucket/a/'\nlocal-cache = '1GB'\nretain = ['flows=1h', '*=1GB']\n",
         );
         let flags = Settings {
             node: Some("flag".to_owned()),
@@ -318,6 +350,8 @@ mod tests {
                         bytes: None,
                     }
                 )],
+                store: Some("s3://bucket/a".to_owned()),
+                local_cache: 1_000_000_000,
                 cgroups: vec!["/c".into()],
                 capture: false,
                 node: "flag".into(),
@@ -348,6 +382,8 @@ mod tests {
             "fsync = 'sometimes'",
             "fsync = '0s'",
             "spill-age = '0s'",
+            "store = 'bucket'",
+            "local-cache = 'big'",
             "retain = ['flows']",
             "retain = ['flows=1d', 'flows=1GB']",
         ] {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   start: listen -> open the store -> capture -> serve
-//!   stop:  capture (its last rows) -> ledger -> API -> everything in memory to files
+//!   stop:  capture (its last rows) -> ledger -> API -> everything in memory to files -> those to the bucket
 //! ```
 
 use std::io::{self, Write as _};
@@ -16,7 +16,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use weir_query::{Engine, EngineOptions, QueryError};
-use weir_storage::{MaintenanceHandle, SpillerHandle, Store, StoreError, StoreOptions};
+use weir_storage::{
+    Bucket, BucketUrlError, MaintenanceHandle, RemoteOptions, SpillerHandle, Store, StoreError,
+    StoreOptions,
+};
 
 use crate::capture::{CannotCapture, CaptureState};
 use crate::config::Config;
@@ -27,6 +30,8 @@ use crate::sink::{LossTotals, StoreSink};
 const LEDGER_INTERVAL: Duration = Duration::from_secs(10);
 /// How long clients may take to read their answers once the server stops.
 const DRAIN: Duration = Duration::from_secs(3);
+/// How long the bucket may take for the last files; what is not there by then goes there at the next start.
+const LAST_DELIVERY: Duration = Duration::from_secs(10);
 /// Directory for what sorts and groups spill, within the data directory; emptied at each start.
 const SPILL_DIRECTORY: &str = ".spill";
 
@@ -52,6 +57,9 @@ pub(crate) enum ServiceError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The bucket's name makes no sense.
+    #[error(transparent)]
+    Bucket(#[from] BucketUrlError),
     /// The query engine cannot be set up.
     #[error(transparent)]
     Engine(#[from] QueryError),
@@ -132,6 +140,13 @@ impl Service {
         options.spill_age = config.spill_age;
         options.retention = config.retention.clone();
         options.fsync = config.fsync;
+        options.remote = match &config.store {
+            Some(url) => Some(RemoteOptions {
+                local_bytes: config.local_cache,
+                ..RemoteOptions::new(Bucket::from_url(url)?)
+            }),
+            None => None,
+        };
         let store = Store::open(options).await?;
         let engine = Engine::new(
             Arc::clone(&store),
@@ -220,6 +235,15 @@ impl Service {
         let flushed = store.flush().await;
         // After the last files, so that the next start need not open them.
         maintenance.stop().await;
+        match tokio::time::timeout(LAST_DELIVERY, store.deliver()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the newest files stay on the disk until the next start");
+            }
+            Err(_) => tracing::warn!(
+                "not all files are in the bucket yet; they go there at the next start"
+            ),
+        }
         flushed.map_err(|source| ServiceError::Flush {
             directory: config.data.display().to_string(),
             source: Box::new(source),

@@ -1,5 +1,6 @@
 //! Things that were read lately, within a budget of bytes.
 
+use std::fmt;
 use std::hash::Hash;
 
 use hashbrown::HashMap;
@@ -9,6 +10,14 @@ use parking_lot::Mutex;
 pub(crate) struct ByteCache<K, V> {
     limit: usize,
     entries: Mutex<Entries<K, V>>,
+}
+
+impl<K, V> fmt::Debug for ByteCache<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ByteCache")
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
+    }
 }
 
 struct Entries<K, V> {

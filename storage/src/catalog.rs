@@ -8,7 +8,7 @@ use hashbrown::HashMap;
 use object_store::path::Path;
 
 use crate::file::{DataFile, FileReading};
-use crate::layout::{FileName, is_temporary_of};
+use crate::layout::{FileName, Hour, is_temporary_of};
 use crate::listing::{FoundFile, FoundHour, list_table};
 use crate::manifest::Known;
 use crate::tables::TableId;
@@ -72,7 +72,7 @@ pub(crate) fn list(
             let unchanged = known
                 .get(&location)
                 .filter(|file| file.size == size && file.modified == modified);
-            listing.files.push(unchanged.map_or_else(
+            let file = unchanged.map_or_else(
                 || {
                     reading.footers.remove(&location);
                     let stats = before.manifest.stats(&location, size, modified, &parsed);
@@ -84,7 +84,9 @@ pub(crate) fn list(
                     })
                 },
                 |file| Arc::clone(file),
-            ));
+            );
+            file.set_local(true);
+            listing.files.push(file);
         }
     }
     // What cannot be looked at for now is not gone.
@@ -104,6 +106,13 @@ pub(crate) fn list(
 /// Brings files into the order of [`FileList`]: quick where they nearly are.
 pub(crate) fn sort(files: &mut [Arc<DataFile>]) {
     files.sort_by(|one, other| (one.name.hour, &one.path).cmp(&(other.name.hour, &other.path)));
+}
+
+/// The files of an hour, of those in the order of [`FileList`].
+pub(crate) fn of_hour(files: &[Arc<DataFile>], hour: Hour) -> &[Arc<DataFile>] {
+    let first = files.partition_point(|file| file.name.hour < hour);
+    let end = files.partition_point(|file| file.name.hour <= hour);
+    &files[first..end]
 }
 
 /// The list as it is after a listing that took a while: `before` is the list when it began, `now` when it ended.

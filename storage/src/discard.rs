@@ -10,6 +10,7 @@ use object_store::path::Path;
 use parking_lot::Mutex;
 
 use crate::file::DataFile;
+use crate::remote::Remote;
 use crate::tables::TableId;
 
 /// Files that are in no list any more and still on the disk.
@@ -62,14 +63,14 @@ impl Discarded {
     ///
     /// To be called by whoever may change the lists of files: a directory must not go while a file is made in it, and
     /// a listing must not bring back what is being deleted.
-    pub(crate) fn delete_unused(&self, root: &FsPath) {
+    pub(crate) fn delete_unused(&self, root: &FsPath, remote: Option<&Remote>) {
         let mut entries = std::mem::take(&mut *self.0.lock());
         // What is covered goes before what covers it, or a crash between the two would bring it back.
         entries.sort_by_key(|entry| entry.file.name.level);
         let mut kept: Vec<Entry> = Vec::new();
         for mut entry in entries {
             let is_needed = !entry.is_unused() || kept.iter().any(|other| entry.covers(other));
-            if is_needed || !delete(root, &mut entry) {
+            if is_needed || !delete(root, remote, &mut entry) {
                 kept.push(entry);
             }
         }
@@ -77,17 +78,27 @@ impl Discarded {
     }
 }
 
-/// Deletes a file; returns whether it is gone.
-fn delete(root: &FsPath, entry: &mut Entry) -> bool {
-    let path = root.join(entry.file.path.as_ref());
-    match fs::remove_file(&path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            if !entry.has_failed {
-                tracing::warn!(path = %path.display(), %error, "cannot delete a file that no longer counts; trying again");
-            }
-            entry.has_failed = true;
-            false
+/// Deletes a file from the disk, and has it deleted from the bucket; returns whether it is gone from the disk.
+fn delete(root: &FsPath, remote: Option<&Remote>, entry: &mut Entry) -> bool {
+    let file = &entry.file;
+    if let Err(error) = remove_with_directories(root, &file.path) {
+        if !entry.has_failed {
+            tracing::warn!(path = %file.path, %error, "cannot delete a file that no longer counts; trying again");
         }
+        entry.has_failed = true;
+        return false;
+    }
+    if let Some(remote) = remote {
+        remote.contents().doom(entry.table, file);
+    }
+    true
+}
+
+/// Removes a file from the disk if it is there, and the directories that get empty thereby.
+pub(crate) fn remove_with_directories(root: &FsPath, path: &Path) -> io::Result<()> {
+    let path = root.join(path.as_ref());
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => {
             // The directories of the hour and the day, which go only if they are empty.
             let _ = path
@@ -95,7 +106,7 @@ fn delete(root: &FsPath, entry: &mut Entry) -> bool {
                 .skip(1)
                 .take(2)
                 .try_for_each(fs::remove_dir);
-            true
+            Ok(())
         }
     }
 }

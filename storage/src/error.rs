@@ -47,6 +47,16 @@ pub enum StoreError {
         /// Why not.
         source: object_store::Error,
     },
+    /// The bucket refused something, or cannot be reached.
+    #[error("cannot {action} the bucket {url}: {reason}")]
+    Bucket {
+        /// What was tried, up to the bucket's name.
+        action: &'static str,
+        /// Where it is.
+        url: String,
+        /// Why not.
+        reason: String,
+    },
     /// A file is not (or no longer) Parquet of weir's. Snapshots leave it out from now on.
     #[error("cannot read {path}, it is left out: {reason}")]
     Unreadable {

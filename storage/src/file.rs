@@ -10,8 +10,8 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
 use futures::{FutureExt as _, TryFutureExt as _};
+use object_store::ObjectStore;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt as _};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::async_reader::MetadataFetch;
 use parquet::errors::ParquetError;
@@ -56,6 +56,12 @@ impl FileReading {
             found_unreadable: AtomicBool::new(false),
         }
     }
+
+    async fn read(&self, path: &Path, range: Range<u64>) -> object_store::Result<Bytes> {
+        // As ranges, since these go through what was read lately from a bucket.
+        let mut parts = self.object_store.get_ranges(path, &[range]).await?;
+        Ok(parts.pop().unwrap_or_default())
+    }
 }
 
 /// One immutable Parquet file. Its rows are ordered by `time`.
@@ -74,6 +80,10 @@ pub struct DataFile {
     stats: OnceLock<FileStats>,
     /// Whether the manifest has the statistics.
     recorded: AtomicBool,
+    /// Whether the disk has it; otherwise only the bucket.
+    is_local: AtomicBool,
+    /// Whether this process has seen that the bucket has it, byte for byte as far as can be told.
+    is_delivered: AtomicBool,
     unreadable: OnceLock<String>,
     unmergeable: OnceLock<String>,
     index: IndexState,
@@ -106,6 +116,8 @@ impl DataFile {
             name,
             stats: OnceLock::new(),
             recorded: AtomicBool::new(false),
+            is_local: AtomicBool::new(true),
+            is_delivered: AtomicBool::new(false),
             unreadable: OnceLock::new(),
             unmergeable: OnceLock::new(),
             index: IndexState::new(&reading.indexes),
@@ -240,6 +252,24 @@ impl DataFile {
         self.unreadable.get().map(String::as_str)
     }
 
+    /// Whether the disk has it; otherwise only the bucket.
+    pub(crate) fn is_local(&self) -> bool {
+        self.is_local.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_local(&self, is_local: bool) {
+        self.is_local.store(is_local, Ordering::Relaxed);
+    }
+
+    /// Whether this process has seen that the bucket has it.
+    pub(crate) fn is_delivered(&self) -> bool {
+        self.is_delivered.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_delivered(&self) {
+        self.is_delivered.store(true, Ordering::Relaxed);
+    }
+
     /// Leaves the file as it is when others are merged.
     pub(crate) fn mark_unmergeable(&self, reason: &str) {
         if self.unmergeable.set(reason.to_owned()).is_ok() {
@@ -331,7 +361,7 @@ struct FooterFetch<'a>(&'a DataFile);
 impl MetadataFetch for FooterFetch<'_> {
     fn fetch(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, ParquetError>> {
         let file = self.0;
-        async move { file.reading.object_store.get_range(&file.path, range).await }
+        async move { file.reading.read(&file.path, range).await }
             .map_err(|error| ParquetError::External(Box::new(error)))
             .boxed()
     }

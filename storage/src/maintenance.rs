@@ -14,6 +14,7 @@ use tokio::time::sleep;
 use crate::catalog::FileList;
 use crate::error::StoreError;
 use crate::file::DataFile;
+use crate::remote::Delivery;
 use crate::retain::Retention;
 use crate::store::Core;
 use crate::window::Table;
@@ -36,18 +37,27 @@ pub struct MaintenanceHandle {
     /// Dropped to tell the task to stop.
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
+    delivery: Option<Delivery>,
 }
 
 impl MaintenanceHandle {
     pub(crate) fn start(core: Arc<Core>) -> Self {
         let (stop, stopped) = oneshot::channel();
+        let delivery = Delivery::start(&core);
         let task = tokio::spawn(run(core, stopped));
-        Self { stop, task }
+        Self {
+            stop,
+            task,
+            delivery,
+        }
     }
 
-    /// Stops the task and waits for it; a merge that is under way is given up.
+    /// Stops the task and waits for it; a merge or an upload that is under way is given up.
     pub async fn stop(self) {
         drop(self.stop);
+        if let Some(delivery) = self.delivery {
+            delivery.stop().await;
+        }
         if let Err(error) = self.task.await {
             tracing::error!(%error, "the upkeep of the files had ended early");
         }
@@ -127,7 +137,7 @@ impl Core {
             let _files = files;
             let began = Instant::now();
             core.expire(now);
-            core.discarded.delete_unused(&core.root);
+            core.delete_unused();
             core.record_stats();
             began.elapsed()
         });
@@ -230,7 +240,13 @@ impl Core {
         }
     }
 
-    fn record_stats(&self) {
+    /// Deletes what no longer counts and nobody reads. To be called by whoever may change the lists of files.
+    pub(crate) fn delete_unused(&self) {
+        self.discarded
+            .delete_unused(&self.root, self.remote.as_deref());
+    }
+
+    pub(crate) fn record_stats(&self) {
         let lists: Vec<FileList> = self
             .tables
             .iter()

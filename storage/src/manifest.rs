@@ -23,12 +23,17 @@ use crate::file::{DataFile, FileStats};
 use crate::layout::{FileName, fnv1a};
 
 /// Directory of the manifests, below the data directory.
-const DIRECTORY: &str = "catalog";
+pub(crate) const DIRECTORY: &str = "catalog";
 const ENDING: &str = "manifest";
 /// Says what a line is; a line that begins otherwise is of another version.
 const TAG: &str = "f1";
 /// Lines of files that are gone, beyond as many as there are files, before the manifest is written anew.
 const SPARE_LINES: usize = 1_024;
+
+/// Where the manifest of a node is, relative to the data directory.
+pub(crate) fn path_of(node: &str) -> Path {
+    Path::from(format!("{DIRECTORY}/{node}.{ENDING}"))
+}
 
 /// What the manifests in a data directory tell.
 #[derive(Default)]
@@ -58,6 +63,11 @@ impl Known {
         Self(known)
     }
 
+    /// Adds what a manifest from elsewhere tells.
+    pub(crate) fn add(&mut self, manifest: &[u8]) {
+        self.0.extend(lines(manifest));
+    }
+
     /// The statistics of the file of this path, size and time of modification.
     pub(crate) fn stats(
         &self,
@@ -67,15 +77,25 @@ impl Known {
         name: &FileName,
     ) -> Option<FileStats> {
         let record = self.0.get(path)?;
+        let is_same = Some(record.modified) == modified.timestamp_nanos_opt();
+        self.stats_of_object(path, size, name).filter(|_| is_same)
+    }
+
+    /// As [`stats`](Self::stats) for a file in a bucket, where a file is made once and never changed.
+    pub(crate) fn stats_of_object(
+        &self,
+        path: &Path,
+        size: u64,
+        name: &FileName,
+    ) -> Option<FileStats> {
+        let record = self.0.get(path)?;
         let stats = record.stats;
         let (first, last) = name.hour.bounds();
-        let is_same =
-            record.size == size && Some(record.modified) == modified.timestamp_nanos_opt();
         let is_possible = name.rows().is_none_or(|rows| rows == stats.rows)
             && first <= stats.min_time
             && stats.min_time <= stats.max_time
             && stats.max_time <= last;
-        (is_same && is_possible).then_some(stats)
+        (record.size == size && is_possible).then_some(stats)
     }
 }
 
@@ -93,7 +113,7 @@ pub(crate) struct Manifest {
 impl Manifest {
     /// The manifest of a node, as it is or to be made.
     pub(crate) fn open(root: &FsPath, node: &str) -> Self {
-        let path = root.join(DIRECTORY).join(format!("{node}.{ENDING}"));
+        let path = root.join(path_of(node).as_ref());
         let lines = fs::read(&path).map_or(0, |bytes| lines(&bytes).count());
         Self {
             path,
@@ -105,7 +125,8 @@ impl Manifest {
 
     /// Adds what is known since the last time of this node's files, of which `files` are all.
     pub(crate) fn record<'a>(&mut self, files: impl Iterator<Item = &'a Arc<DataFile>> + Clone) {
-        let own = files.filter(|file| file.name.node == self.node);
+        // What only a bucket has costs a request to learn, whosever it is.
+        let own = files.filter(|file| file.name.node == self.node || !file.is_local());
         let mut fresh = String::new();
         let (mut count, mut added) = (0, 0);
         for file in own.clone() {

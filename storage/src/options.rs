@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::remote::RemoteOptions;
 use crate::retain::Retention;
 use crate::tables::TableId;
 
@@ -30,6 +31,8 @@ pub struct StoreOptions {
     pub fsync: Fsync,
     /// How long the files of tables are kept; those of a table that is not named, for ever. Default: none is named.
     pub retention: Vec<(TableId, Retention)>,
+    /// A bucket to which the files go too. Default: none.
+    pub remote: Option<RemoteOptions>,
 }
 
 /// When rows that are in memory only reach the disk, through the write-ahead log.
@@ -62,6 +65,7 @@ impl StoreOptions {
             footer_bytes: DEFAULT_FOOTER_BYTES,
             fsync: Fsync::default(),
             retention: Vec::new(),
+            remote: None,
         }
     }
 

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use crate::catalog::{self, Before, FileList, Listing};
 use crate::covering::without_covered;
@@ -14,8 +13,7 @@ use crate::store::Core;
 impl Core {
     /// The first look at the files, before anybody asks for them: also removes what crashes left behind.
     pub(crate) async fn find_files(self: &Arc<Self>) -> Result<(), StoreError> {
-        let root = self.root.clone();
-        let manifest = tokio::task::spawn_blocking(move || Known::read(&root)).await?;
+        let manifest = self.known_of_files().await?;
         let unfinished = self.look(manifest).await?;
         if self.writer.is_none() {
             return Ok(());
@@ -30,13 +28,17 @@ impl Core {
                 }
             }
         }
-        self.discarded.delete_unused(&self.root);
+        self.delete_unused();
         Ok(())
     }
 
-    /// Looks again, beside everything else.
+    /// Looks again which files the disk has, beside everything else.
     pub(crate) async fn refresh(self: &Arc<Self>) {
-        if let Err(error) = self.look(Known::default()).await {
+        self.look_quietly(Known::default()).await;
+    }
+
+    pub(crate) async fn look_quietly(self: &Arc<Self>, manifest: Known) {
+        if let Err(error) = self.look(manifest).await {
             tracing::error!(%error, "cannot list the files");
         }
     }
@@ -46,17 +48,25 @@ impl Core {
         let _one_at_a_time = self.looking.lock().await;
         let core = Arc::clone(self);
         // Without holding up whoever adds or removes files meanwhile.
-        let listed = tokio::task::spawn_blocking(move || core.list_files(&manifest)).await?;
+        let listing = tokio::task::spawn_blocking(move || {
+            let listed = core.list_files(&manifest);
+            (listed, manifest)
+        });
+        let (listed, manifest) = listing.await?;
         let _files = self.files.lock().await;
         let discarded = self.discarded.paths();
         let (mut foreign, mut temporary) = (Vec::new(), Vec::new());
         for (table, (before, listing)) in self.tables.iter().zip(listed) {
             let now = Arc::clone(&table.state.load().files);
             let mut files = catalog::reconcile(&before, listing.files, &now);
+            if let Some(remote) = &self.remote {
+                let contents = remote.contents();
+                contents.join(table.id, &mut files, &now, &manifest, &self.reading);
+            }
             files.retain(|file| !discarded.contains(&file.path));
             if let Some(writer) = &self.writer {
                 let next = catalog::next_sequence(&files, &writer.node);
-                table.next_sequence.fetch_max(next, Ordering::Relaxed);
+                table.number_from(next);
             }
             let files = table.without_unfinished(files);
             let (files, covered) = without_covered(files).await;

@@ -95,7 +95,7 @@ impl<'a> Claim<'a> {
     fn write(mut self, target: &Target<'_>) -> Result<(), StoreError> {
         let rows = OrderedRows::new(&self.batches);
         let mut files = Vec::new();
-        let mut sequence = self.table.next_sequence.load(Ordering::Relaxed);
+        let mut sequence = self.table.next_number();
         for (hour, range) in rows.hours() {
             let count = range.len() as u64;
             files.push(stage_hour(
@@ -105,7 +105,7 @@ impl<'a> Claim<'a> {
         }
         drop(rows);
         self.commit(&files)?;
-        self.table.next_sequence.store(sequence, Ordering::Relaxed);
+        self.table.number_from(sequence);
         for (staged, _) in &mut files {
             staged.keep();
         }

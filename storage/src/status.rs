@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::error::StoreError;
 use crate::file::DataFile;
+use crate::remote::BucketStatus;
 use crate::store::Core;
 use crate::wal::TableLog;
 use crate::window::Table;
@@ -39,6 +40,8 @@ pub struct StoreStatus {
     pub foreign_files: Vec<String>,
     /// How many there are of them.
     pub foreign_file_count: u64,
+    /// The bucket, where there is one.
+    pub bucket: Option<BucketStatus>,
 }
 
 /// How many unreadable and foreign files a status names.
@@ -164,6 +167,7 @@ impl Core {
         let tables: Vec<TableStatus> = self.tables.iter().map(Table::status).collect();
         let (unreadable_file_count, unreadable_files) = self.name_files(DataFile::unreadable);
         let (unmergeable_file_count, unmergeable_files) = self.name_files(DataFile::unmergeable);
+        let bucket = self.bucket_status();
         let foreign = self.foreign.lock();
         StoreStatus {
             directory: self.root.display().to_string(),
@@ -179,6 +183,7 @@ impl Core {
             discarded_file_count: self.discarded.count() as u64,
             foreign_files: foreign.iter().take(SHOWN).cloned().collect(),
             foreign_file_count: foreign.len() as u64,
+            bucket,
         }
     }
 

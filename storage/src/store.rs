@@ -25,6 +25,7 @@ use crate::maintenance::MaintenanceHandle;
 use crate::manifest::Manifest;
 use crate::options::{DEFAULT_FOOTER_BYTES, Fsync, StoreOptions};
 use crate::recovery::{look_at_logs, read_logs};
+use crate::remote::{Remote, RemoteOptions, TieredStore};
 use crate::retain::Retention;
 use crate::sealed::Budget;
 use crate::snapshot::Snapshot;
@@ -51,6 +52,8 @@ pub(crate) struct Core {
     pub(crate) budget: Budget,
     pub(crate) losses: Losses,
     pub(crate) reading: Arc<FileReading>,
+    /// The bucket beside the disk.
+    pub(crate) remote: Option<Arc<Remote>>,
     pub(crate) foreign: Mutex<Vec<String>>,
     pub(crate) writer: Option<Writer>,
     /// Held by whoever changes the lists of files.
@@ -97,7 +100,8 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::InUse`] where another process writes to it, naming that; [`StoreError::Io`] where the directory
-    /// cannot be made or listed. A file that is not weir's is no error: see [`StoreStatus::foreign_files`].
+    /// cannot be made or listed. A file that is not weir's is no error: see [`StoreStatus::foreign_files`]. Nor is a
+    /// bucket that cannot be reached: see [`StoreStatus::bucket`].
     pub async fn open(options: StoreOptions) -> Result<Arc<Self>, StoreError> {
         create_directory(&options.dir)?;
         let writer = Writer {
@@ -111,7 +115,15 @@ impl Store {
             _lock: DirectoryLock::take(&options.dir)?,
         };
         let budget = Budget::new(options.memory_bytes);
-        Self::load(&options.dir, options.footer_bytes, budget, Some(writer)).await
+        let remote = options.remote.as_ref();
+        Self::load(
+            &options.dir,
+            options.footer_bytes,
+            budget,
+            Some(writer),
+            remote,
+        )
+        .await
     }
 
     /// Opens a data directory for reading what is in its files; another process may be writing to it. If none does,
@@ -136,7 +148,25 @@ impl Store {
             });
         }
         let lock = keep_writers_out(dir);
-        let store = Self::load(dir, DEFAULT_FOOTER_BYTES, Budget::new(0), None).await?;
+        let store = Self::load(dir, DEFAULT_FOOTER_BYTES, Budget::new(0), None, None).await?;
+        if lock.is_some() {
+            store.core.show(look_at_logs(dir)?);
+        }
+        Ok(store)
+    }
+
+    /// Opens a bucket for reading what is in its files, with those that lie in a directory, which may be empty.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Bucket`] where the bucket cannot be listed.
+    pub async fn open_bucket(
+        dir: &FsPath,
+        options: &RemoteOptions,
+    ) -> Result<Arc<Self>, StoreError> {
+        let lock = keep_writers_out(dir);
+        let budget = Budget::new(0);
+        let store = Self::load(dir, DEFAULT_FOOTER_BYTES, budget, None, Some(options)).await?;
         if lock.is_some() {
             store.core.show(look_at_logs(dir)?);
         }
@@ -148,6 +178,7 @@ impl Store {
         footer_bytes: usize,
         budget: Budget,
         writer: Option<Writer>,
+        remote: Option<&RemoteOptions>,
     ) -> Result<Arc<Self>, StoreError> {
         // As the file system writes it, so that a later change of the working directory changes nothing.
         let root = dir
@@ -157,7 +188,18 @@ impl Store {
             "open the data directory",
             &Path::default(),
         ))?;
-        let reading = Arc::new(FileReading::new(Arc::new(object_store), footer_bytes));
+        let mut files: Arc<dyn ObjectStore> = Arc::new(object_store);
+        if let Some(options) = remote {
+            files = Arc::new(TieredStore::new(files, options));
+        }
+        let reading = Arc::new(FileReading::new(files, footer_bytes));
+        let remote = remote.map(|options| Arc::new(Remote::new(options)));
+        if let Some(remote) = &remote {
+            let listed = remote.first_list().await;
+            if writer.is_none() {
+                listed?;
+            }
+        }
         let manifest = writer
             .as_ref()
             .map(|writer| Manifest::open(&root, &writer.node));
@@ -174,6 +216,7 @@ impl Store {
             budget,
             losses: Losses::default(),
             reading,
+            remote,
             foreign: Mutex::default(),
             writer,
             files: Arc::default(),
@@ -186,6 +229,7 @@ impl Store {
             committing: Arc::default(),
         });
         core.find_files().await?;
+        core.number_beyond_bucket();
         let recovering = Arc::clone(&core);
         spawn_blocking(move || recovering.recover(logs)).await??;
         Ok(Arc::new(Self { core }))
@@ -301,9 +345,9 @@ impl Store {
         SpillerHandle::start(Arc::clone(&self.core), fsync.unwrap_or_default())
     }
 
-    /// Starts the task that keeps the files in order beside everything else, on the current tokio runtime: it lists
-    /// them again, deletes those past their time ([`StoreOptions::retention`]), keeps the manifest and merges small
-    /// files.
+    /// Starts the tasks that keep the files in order beside everything else, on the current tokio runtime: they list
+    /// them again, delete those past their time ([`StoreOptions::retention`]), keep the manifest, merge small files,
+    /// and bring files to the bucket if there is one ([`StoreOptions::remote`]).
     pub fn start_maintenance(&self) -> MaintenanceHandle {
         MaintenanceHandle::start(Arc::clone(&self.core))
     }
@@ -325,6 +369,19 @@ impl Store {
         spawn_blocking(move || core.merge_due(now, &AtomicBool::new(false))).await?
     }
 
+    /// Brings all files of this node to the bucket that are not there yet, deletes there what no longer counts, and lets
+    /// the oldest go from the disk if there are more than may stay; without a bucket, does nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Bucket`] where that is away; what was not done is done by the next call, or in the background.
+    pub async fn deliver(&self) -> Result<(), StoreError> {
+        match &self.core.remote {
+            Some(remote) => self.core.deliver(remote, true).await.map(drop),
+            None => Ok(()),
+        }
+    }
+
     /// Rows that had to go since the last call, by table and reason.
     pub fn take_losses(&self) -> Vec<StoreLoss> {
         self.core.losses.take()
@@ -332,6 +389,10 @@ impl Store {
 
     /// Looks again which files there are, so that those of other writers appear and deleted ones go.
     pub async fn refresh(&self) {
+        if let Some(remote) = &self.core.remote {
+            // What is wrong with the bucket is in the status, and shows in the query that reads from it.
+            let _ = remote.list_if_stale().await;
+        }
         self.core.refresh().await;
     }
 
@@ -446,11 +507,15 @@ impl Core {
     async fn write(self: &Arc<Self>, which: Which) -> Result<(), StoreError> {
         let files = Arc::clone(&self.files).lock_owned().await;
         let core = Arc::clone(self);
-        spawn_blocking(move || {
+        let written = spawn_blocking(move || {
             let _files = files;
             core.write_blocking(which)
         })
-        .await?
+        .await?;
+        if let Some(remote) = &self.remote {
+            remote.wake();
+        }
+        written
     }
 
     /// What the spiller does at each of its turns.

@@ -132,6 +132,16 @@ impl Table {
         }
     }
 
+    /// The sequence number of the next row that is written to a file.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.next_sequence.load(Ordering::Relaxed)
+    }
+
+    /// Has rows numbered from here, unless they are beyond it already.
+    pub(crate) fn number_from(&self, least: u64) {
+        self.next_sequence.fetch_max(least, Ordering::Relaxed);
+    }
+
     /// Adds a row; returns whether that sealed a batch.
     pub(crate) fn append(
         &self,

@@ -74,7 +74,13 @@ impl Finished {
 
 /// Runs `weir` with these arguments to its end.
 pub fn weir(arguments: &[&str]) -> Finished {
+    weir_in(&[], arguments)
+}
+
+/// As [`weir`], with these environment variables too.
+pub fn weir_in(environment: &[(&str, String)], arguments: &[&str]) -> Finished {
     let output = Command::new(path())
+        .envs(environment.iter().map(|(name, value)| (name, value)))
         .args(arguments)
         .stdin(Stdio::null())
         .output()

@@ -70,7 +70,13 @@ impl Lab {
 
     /// Starts weir with these options too.
     pub fn weir_with(&self, options: &[&str]) -> Weir {
-        Weir::start(&self.cgroup, &self.data(), self.directory(), options)
+        self.weir_in(&[], options)
+    }
+
+    /// Starts weir with these environment variables and options too.
+    pub fn weir_in(&self, environment: &[(&str, String)], options: &[&str]) -> Weir {
+        let (data, directory) = (self.data(), self.directory());
+        Weir::start(&self.cgroup, &data, directory, environment, options)
     }
 
     /// What `weir sql` answers from the data directory alone.

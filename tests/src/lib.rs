@@ -22,6 +22,7 @@
 
 mod answer;
 mod binary;
+mod bucket;
 mod cgroup;
 mod dnsmasq;
 pub mod http;
@@ -39,7 +40,8 @@ mod wait;
 mod weir;
 
 pub use answer::{Row, assert_column, lines};
-pub use binary::{Finished, weir};
+pub use binary::{Finished, weir, weir_in};
+pub use bucket::BucketServer;
 pub use cgroup::Cgroup;
 pub use dnsmasq::Dnsmasq;
 pub use lab::{Lab, offline};

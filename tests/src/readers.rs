@@ -84,11 +84,17 @@ impl ParquetReader {
 }
 
 /// Python of the environment that `tools/setup.sh test` makes.
-fn python() -> PathBuf {
+pub(crate) fn python() -> PathBuf {
+    in_environment("python")
+}
+
+/// A program of that environment.
+pub(crate) fn in_environment(program: &str) -> PathBuf {
     let place = |name: &str| std::env::var_os(name).map(PathBuf::from);
     place("WEIR_TEST_VENV")
         .or_else(|| place("XDG_CACHE_HOME").map(|cache| cache.join("weir-py")))
         .or_else(|| place("HOME").map(|home| home.join(".cache/weir-py")))
         .unwrap_or_default()
-        .join("bin/python")
+        .join("bin")
+        .join(program)
 }

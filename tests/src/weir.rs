@@ -19,11 +19,18 @@ pub struct Weir {
 }
 
 impl Weir {
-    /// Starts it on a cgroup, with further options, and waits until it is ready.
-    pub(crate) fn start(cgroup: &Cgroup, data: &Path, directory: &Path, options: &[&str]) -> Self {
+    /// Starts it on a cgroup, with further variables and options, and waits until it is ready.
+    pub(crate) fn start(
+        cgroup: &Cgroup,
+        data: &Path,
+        directory: &Path,
+        environment: &[(&str, String)],
+        options: &[&str],
+    ) -> Self {
         let mut command = Command::new(binary::path());
         command
             .current_dir(directory)
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .arg("serve")
             .arg("--cgroup")
             .arg(cgroup.path())

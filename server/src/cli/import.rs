@@ -15,11 +15,11 @@ use tokio::runtime::Builder;
 use weir_ingest::capture_file::{Import as Reading, ImportReport};
 use weir_ingest::sink::Ledger;
 use weir_ingest::tracker::{Settings, Tracker};
-use weir_storage::{Store, StoreError, StoreOptions, TableId};
+use weir_storage::{Bucket, RemoteOptions, Store, StoreError, StoreOptions, TableId};
 
 use super::Outcome;
 use super::output::to_stdout;
-use crate::config::{DEFAULT_DATA, node_name};
+use crate::config::{DEFAULT_DATA, node_name, parse_store};
 use input::Input;
 use rows::StoreRows;
 
@@ -45,6 +45,10 @@ pub(super) struct Import {
     #[arg(long, value_name = "DIR", default_value = DEFAULT_DATA)]
     data: PathBuf,
 
+    /// Bring the files to this bucket too, as `s3://BUCKET/PREFIX`
+    #[arg(long, value_name = "URL", value_parser = parse_store)]
+    store: Option<String>,
+
     /// Name of the machine in every row [default: this host's name]
     #[arg(long, value_name = "NAME")]
     node: Option<String>,
@@ -54,6 +58,15 @@ pub(super) struct Import {
 #[derive(Debug, thiserror::Error)]
 #[error("the import stopped: its rows cannot be written; what was written before stays")]
 struct CannotKeep {
+    source: StoreError,
+}
+
+/// The files are on the disk and not in the bucket.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "all is in the data directory, but not in the bucket; `weir serve` with the same --data, --node and --store brings it there"
+)]
+struct CannotDeliver {
     source: StoreError,
 }
 
@@ -70,7 +83,11 @@ impl Import {
         let inputs = input::check(&self.files)?;
         let node = node_name(self.node)?;
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let store = runtime.block_on(Store::open(StoreOptions::new(&self.data, node.clone())))?;
+        let mut options = StoreOptions::new(&self.data, node.clone());
+        if let Some(url) = &self.store {
+            options.remote = Some(RemoteOptions::new(Bucket::from_url(url)?));
+        }
+        let store = runtime.block_on(Store::open(options))?;
 
         let now = Utc::now().timestamp_nanos_opt().unwrap_or(0);
         let mut tracker = Tracker::new(Settings::new(node, now));
@@ -101,10 +118,12 @@ impl Import {
             .block_on(store.flush())
             .map_err(|source| CannotKeep { source })?;
         runtime.block_on(store.maintain());
+        let delivered = runtime.block_on(store.deliver());
         progress.finish_and_clear();
 
         let ledger = tracker.ledger();
         to_stdout(|out| write_report(out, &self.files, &report, &made, ledger))?;
+        delivered.map_err(|source| CannotDeliver { source })?;
         match report.failures.len() {
             0 => Ok(ExitCode::SUCCESS),
             failed => Err(Box::new(NotAllRead {

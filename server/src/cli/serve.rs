@@ -13,6 +13,7 @@ Examples:
   weir serve --cgroup /sys/fs/cgroup/system.slice/nginx.service --data /var/lib/weir
   weir serve --no-capture --data ./weir-data           answer queries about what is there
   weir serve --retain http_events=7d,50GB --retain '*=30d'
+  AWS_REGION=eu-west-1 weir serve --store s3://flows/prod --local-cache 50GB
   weir serve --config /etc/weir.toml
 
 The configuration file is TOML with the names of the options:

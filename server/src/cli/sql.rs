@@ -15,9 +15,10 @@ use arrow::error::ArrowError;
 use clap::ValueEnum;
 
 use super::Outcome;
-use crate::config::DEFAULT_LISTEN;
+use crate::config::{DEFAULT_LISTEN, parse_store};
 use crate::formats::{Format, Table};
 use crate::http::ErrorBody;
+use offline::Files;
 
 /// Rows of a table on a terminal unless told otherwise.
 const TABLE_ROWS: usize = 1_000;
@@ -27,11 +28,12 @@ Examples:
   weir sql 'SELECT route, count(*) AS n FROM http_events GROUP BY route ORDER BY n DESC'
   weir sql --data ./weir-data 'SELECT qname, rcode FROM dns_events' --format csv > dns.csv
   weir sql --format parquet 'SELECT * FROM flows' > flows.parquet
+  weir sql --store s3://flows/prod 'SELECT node, count(*) FROM flows GROUP BY node'
   weir sql < report.sql
 
 Tables and columns: weir sql 'SHOW TABLES', or GET /api/v1/tables of a server.";
 
-/// Answers a query, from a running server or from a data directory.
+/// Answers a query, from a running server, a data directory or a bucket.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Sql {
@@ -42,6 +44,10 @@ pub(super) struct Sql {
     /// Read this data directory itself, without a server
     #[arg(long, value_name = "DIR", conflicts_with = "server")]
     data: Option<PathBuf>,
+
+    /// Read this bucket itself, as `s3://BUCKET/PREFIX`, with --data if that is given too
+    #[arg(long, value_name = "URL", value_parser = parse_store, conflicts_with = "server")]
+    store: Option<String>,
 
     /// Ask this server
     #[arg(
@@ -177,14 +183,26 @@ impl Sql {
             .unwrap_or_else(|| format!("http://{DEFAULT_LISTEN}"))
     }
 
+    /// What to read without a server.
+    fn files(&self) -> Option<Files<'_>> {
+        match (&self.data, &self.store) {
+            (None, None) => None,
+            (data, Some(url)) => Some(Files::Bucket {
+                url,
+                directory: data.as_deref(),
+            }),
+            (Some(directory), None) => Some(Files::Directory(directory)),
+        }
+    }
+
     fn stream(
         &self,
         question: &Question,
         format: Format,
         out: &mut dyn Write,
     ) -> Result<(), SqlError> {
-        match &self.data {
-            Some(directory) => offline::stream(directory, question, format, out),
+        match self.files() {
+            Some(files) => offline::stream(&files, question, format, out),
             None => online::stream(&self.server(), question, format, out),
         }
     }
@@ -203,8 +221,8 @@ impl Sql {
             is_cut |= batch.num_rows() > room;
             table.push(&batch.slice(0, batch.num_rows().min(room)))
         };
-        match &self.data {
-            Some(directory) => offline::batches(directory, question, &mut take)?,
+        match self.files() {
+            Some(files) => offline::batches(&files, question, &mut take)?,
             None => online::batches(&self.server(), question, &mut take)?,
         }
         let Some(table) = table else {

@@ -1,5 +1,6 @@
 //! `/metrics`: what weir counts about itself, in Prometheus' text format.
 
+mod bucket;
 mod collectors;
 
 use std::collections::HashSet;

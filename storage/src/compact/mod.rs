@@ -102,7 +102,7 @@ impl Core {
                     // At once where no query holds them: until then other programs see their rows twice.
                     drop(job);
                     let _files = Arc::clone(&self.files).blocking_lock_owned();
-                    self.discarded.delete_unused(&self.root);
+                    self.delete_unused();
                 }
                 Err(MergeError::Stopped) => break,
                 Err(MergeError::Input { file, reason }) => file.mark_unmergeable(&reason),
@@ -220,6 +220,8 @@ fn part(file: &DataFile) -> Part {
             || file.unmergeable().is_some()
             // What is not known yet is learnt by and by.
             || file.stats().is_none()
+            // What only the bucket has is not fetched for that.
+            || !file.is_local()
             // Nothing could be above it.
             || file.name.level == u8::MAX,
     }

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use object_store::ObjectStore;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt as _};
 use parquet::file::metadata::KeyValue;
 use roaring::RoaringBitmap;
 
@@ -145,7 +145,8 @@ impl<'a> Place<'a> {
         }
         let range = location.offset + start..location.offset + location.length;
         // What keeps an index from being read keeps the file from being read too, and that tells it.
-        let bytes = self.store.get_range(self.path, range).await.ok()?;
+        let mut parts = self.store.get_ranges(self.path, &[range]).await.ok()?;
+        let bytes = parts.pop()?;
         if hash(&bytes) != location.checksum {
             self.note_broken("the checksum of its head does not match");
             return None;

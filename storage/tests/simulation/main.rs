@@ -2,13 +2,17 @@
 //!
 //! Each schedule comes from a seed. The store is the real one on a real disk; what is simulated is the order of
 //! events: rows come, are logged, spilled, merged, let go, the directory is obstructed and freed, the process dies
-//! (nothing is written any more) and starts again, and snapshots are held while all that goes on. After each step the
+//! (nothing is written any more) and starts again, files go to a bucket that fails, is slow, answers out of order and
+//! loses answers, and leave the disk, and snapshots are held while all that goes on. After each step the
 //! rows that are found are compared with the model: each row once, none that should not be there, all that must be.
 //!
 //! A failure names the seed: `WEIR_SIMULATION_SEED=<seed> cargo test -p weir-storage --test simulation` does the same
 //! again. `WEIR_SIMULATION_RUNS` says how many schedules are tried (default 25).
 #![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
 
+#[path = "../store/faulty_bucket.rs"]
+#[expect(dead_code, reason = "the other tests use the rest of it")]
+mod faulty_bucket;
 mod model;
 #[path = "../store/rows.rs"]
 #[expect(dead_code, reason = "the other tests use the rest of it")]
@@ -32,7 +36,7 @@ fn setting(name: &str) -> Option<u64> {
 
 async fn run(seed: u64) {
     let mut schedule = Schedule::new(seed);
-    let mut world = World::new().await;
+    let mut world = World::new(seed).await;
     for number in 0..STEPS {
         let step = schedule.step();
         world.take(&step).await;

@@ -15,8 +15,10 @@ pub(crate) enum Step {
     Compact,
     /// Files past their time go, and those that nobody reads any more.
     Maintain,
-    /// The directories are listed again.
+    /// The directories and the bucket are listed again.
     Refresh,
+    /// Files are brought to the bucket and leave the disk, until it is given up after so many microseconds.
+    Deliver { micros: u64, is_away: bool },
     /// A snapshot is taken and kept, and the one kept before is read.
     Hold,
     /// The disk refuses files from here on.
@@ -74,8 +76,12 @@ impl Schedule {
             50..=53 => Step::Flush,
             54..=61 => Step::Compact,
             62..=67 => Step::Maintain,
-            68..=71 => Step::Refresh,
-            72..=77 => Step::Hold,
+            68..=69 => Step::Refresh,
+            70..=74 => Step::Deliver {
+                micros: 100 << self.draw(10),
+                is_away: self.draw(5) == 0,
+            },
+            75..=77 => Step::Hold,
             78..=80 => Step::Obstruct,
             81..=85 => Step::Free,
             86..=88 => Step::Restart,

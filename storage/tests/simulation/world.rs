@@ -6,17 +6,25 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tempfile::TempDir;
-use weir_storage::{Retention, Snapshot, Store, StoreError, StoreOptions, TableId};
+use weir_storage::{
+    Bucket, RemoteOptions, Retention, Snapshot, Store, StoreError, StoreOptions, TableId,
+};
 
+use crate::faulty_bucket::{FaultyBucket, Opened};
 use crate::model::Model;
 use crate::rows::{HOUR, Reader, TABLE, numbered, numbers, options};
 use crate::schedule::{Age, Step};
 
 /// How long files are kept.
 const KEPT: Duration = Duration::from_hours(48);
+/// Bytes of files that the disk may keep beside the bucket: a few files.
+const LOCAL_BYTES: u64 = 10_000;
+/// How long the bucket takes at most for anything.
+const SLOWNESS: Duration = Duration::from_micros(500);
 
 pub(crate) struct World {
     directory: TempDir,
+    bucket: Arc<FaultyBucket>,
     /// `None` only between two processes.
     store: Option<Arc<Store>>,
     model: Model,
@@ -27,11 +35,13 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) async fn new() -> Self {
+    pub(crate) async fn new(seed: u64) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let store = open(&directory).await;
+        let bucket = FaultyBucket::new(seed);
+        let store = open(&directory, &bucket).await;
         Self {
             directory,
+            bucket,
             store: Some(store),
             model: Model::default(),
             next: 0,
@@ -73,6 +83,15 @@ impl World {
             }
             Step::Maintain => self.maintain(&store).await,
             Step::Refresh => store.refresh().await,
+            Step::Deliver { micros, is_away } => {
+                self.bucket.set_faults(6, SLOWNESS);
+                self.bucket.set_away(*is_away);
+                let patience = Duration::from_micros(*micros);
+                // Whether it gets anywhere is the bucket's affair.
+                let _ = tokio::time::timeout(patience, store.deliver()).await;
+                self.bucket.set_away(false);
+                self.bucket.set_faults(0, Duration::ZERO);
+            }
             Step::Hold => {
                 self.read_held(&store).await;
                 let snapshot = store.snapshot(TABLE, None);
@@ -107,6 +126,15 @@ impl World {
         store.flush().await.unwrap();
         self.model.durable();
         self.maintain(&store).await;
+        store.deliver().await.unwrap();
+        // What could not be deleted there before the process died is found, covered and deleted by now.
+        self.maintain(&store).await;
+        store.deliver().await.unwrap();
+        let listed = store.snapshot(TABLE, None).files;
+        let listed: Vec<String> = listed.iter().map(|file| file.path.to_string()).collect();
+        let mut there = self.bucket.paths().await;
+        there.retain(|path| path.starts_with(TABLE.name()));
+        assert_eq!(there, listed, "the bucket has what counts, and no more");
     }
 
     pub(crate) async fn check(&mut self, when: &str) {
@@ -179,10 +207,12 @@ impl World {
                     let _ = store.spill().await;
                     let _ = store.compact().await;
                     store.refresh().await;
+                    let _ = store.deliver().await;
                     let _ = store.sync().await;
                 }
             })
         };
+        self.bucket.set_faults(6, SLOWNESS);
         let mut reader = Reader::default();
         loop {
             let end = appended.load(Ordering::Acquire);
@@ -204,6 +234,7 @@ impl World {
         is_over.store(true, Ordering::Release);
         capture.join().unwrap();
         files.await.unwrap();
+        self.bucket.set_faults(0, Duration::ZERO);
         self.next += rows;
         self.model.present.extend(first..first + rows);
         self.model.volatile.extend(first..first + rows);
@@ -250,7 +281,7 @@ impl World {
 
     async fn start_again(&mut self) {
         self.store = None;
-        self.store = Some(open(&self.directory).await);
+        self.store = Some(open(&self.directory, &self.bucket).await);
     }
 }
 
@@ -278,13 +309,20 @@ fn time(number: i64, age: Age) -> i64 {
     *NOW - back * HOUR - number % 1_000
 }
 
-async fn open(directory: &TempDir) -> Arc<Store> {
+async fn open(directory: &TempDir, bucket: &Arc<FaultyBucket>) -> Arc<Store> {
     let retention = Retention {
         age: Some(KEPT),
         bytes: None,
     };
     Store::open(StoreOptions {
         retention: vec![(TableId::CaptureLoss, retention)],
+        remote: Some(RemoteOptions {
+            local_bytes: LOCAL_BYTES,
+            ..RemoteOptions::new(Bucket::new(
+                Arc::new(Opened(Arc::clone(bucket))),
+                "test://bucket",
+            ))
+        }),
         ..options(directory.path())
     })
     .await

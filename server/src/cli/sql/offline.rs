@@ -1,4 +1,4 @@
-//! Reads a data directory itself.
+//! Reads a data directory or a bucket itself.
 
 use std::io::Write;
 use std::path::Path;
@@ -9,24 +9,59 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use futures::StreamExt as _;
+use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use weir_query::{BatchStream, Engine, EngineOptions, QueryAnswer, QueryError, QueryRequest};
-use weir_storage::Store;
+use weir_storage::{Bucket, RemoteOptions, Store};
 
 use super::{Question, SqlError};
 use crate::formats::{Format, distinct_names, renamed};
 
-/// Nobody else waits for the directory, so a query may take its time unless told otherwise.
+/// Nobody else waits for the files, so a query may take its time unless told otherwise.
 const DEFAULT_TIMEOUT: Duration = Duration::from_hours(24);
+
+/// Where the files are.
+#[derive(Debug)]
+pub(super) enum Files<'a> {
+    /// In a data directory.
+    Directory(&'a Path),
+    /// In a bucket, and in a data directory if one is given.
+    Bucket {
+        url: &'a str,
+        directory: Option<&'a Path>,
+    },
+}
+
+impl Files<'_> {
+    fn open(&self, runtime: &Runtime) -> Result<(Arc<Store>, Option<TempDir>), SqlError> {
+        let (url, directory) = match *self {
+            Self::Directory(directory) => {
+                let store = runtime.block_on(Store::open_read_only(directory));
+                return Ok((store.map_err(SqlError::other)?, None));
+            }
+            Self::Bucket { url, directory } => (url, directory),
+        };
+        let options = RemoteOptions::new(Bucket::from_url(url).map_err(SqlError::other)?);
+        let open = |directory| {
+            let store = runtime.block_on(Store::open_bucket(directory, &options));
+            store.map_err(SqlError::other)
+        };
+        if let Some(directory) = directory {
+            return Ok((open(directory)?, None));
+        }
+        let nothing = TempDir::with_prefix("weir-").map_err(SqlError::other)?;
+        Ok((open(nothing.path())?, Some(nothing)))
+    }
+}
 
 /// Writes the answer in this format.
 pub(super) fn stream(
-    directory: &Path,
+    files: &Files<'_>,
     question: &Question,
     format: Format,
     out: &mut dyn Write,
 ) -> Result<(), SqlError> {
-    let mut answer = Answer::start(directory, question)?;
+    let mut answer = Answer::start(files, question)?;
     let mut encoder = format.encoder(&answer.schema)?;
     loop {
         match answer.next() {
@@ -52,11 +87,11 @@ pub(super) fn stream(
 
 /// Hands over the rows of the answer; first a batch without rows, for the columns.
 pub(super) fn batches(
-    directory: &Path,
+    files: &Files<'_>,
     question: &Question,
     take: &mut dyn FnMut(&RecordBatch) -> Result<(), ArrowError>,
 ) -> Result<(), SqlError> {
-    let mut answer = Answer::start(directory, question)?;
+    let mut answer = Answer::start(files, question)?;
     take(&RecordBatch::new_empty(SchemaRef::clone(&answer.schema)))?;
     while let Some(batch) = answer.next() {
         take(&batch?)?;
@@ -64,17 +99,19 @@ pub(super) fn batches(
     Ok(())
 }
 
-/// A running query over a directory.
+/// A running query over files.
 struct Answer {
     schema: SchemaRef,
     batches: BatchStream,
     /// Runs the query; the answer ends with it.
     _engine: Arc<Engine>,
+    /// Stands for a data directory where there is none; removed when dropped.
+    _nothing: Option<TempDir>,
     runtime: Runtime,
 }
 
 impl Answer {
-    fn start(directory: &Path, question: &Question) -> Result<Self, SqlError> {
+    fn start(files: &Files<'_>, question: &Question) -> Result<Self, SqlError> {
         let Question {
             sql,
             limit,
@@ -84,9 +121,7 @@ impl Answer {
             .enable_all()
             .build()
             .map_err(SqlError::other)?;
-        let store = runtime
-            .block_on(Store::open_read_only(directory))
-            .map_err(SqlError::other)?;
+        let (store, nothing) = files.open(&runtime)?;
         let options = EngineOptions {
             default_timeout: DEFAULT_TIMEOUT,
             spill_dir: Some(std::env::temp_dir()),
@@ -104,6 +139,7 @@ impl Answer {
             schema: distinct_names(&schema),
             batches,
             _engine: engine,
+            _nothing: nothing,
             runtime,
         })
     }

@@ -11,6 +11,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 use weir_storage::{Store, TableStatus};
 
+use super::bucket::BucketCollector;
 use crate::capture::CaptureState;
 use crate::http::process::{Usage, usage};
 use crate::sink::LossTotals;
@@ -22,6 +23,7 @@ pub(super) fn register(
     capture: &CaptureState,
 ) {
     registry.register_collector(Box::new(StoreCollector(Arc::clone(store))));
+    registry.register_collector(Box::new(BucketCollector(Arc::clone(store))));
     registry.register_collector(Box::new(LossCollector(Arc::clone(losses))));
     registry.register_collector(Box::new(CaptureCollector(capture.clone())));
     registry.register_collector(Box::new(ProcessCollector));
