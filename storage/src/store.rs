@@ -193,7 +193,7 @@ impl Store {
             files = Arc::new(TieredStore::new(files, options));
         }
         let reading = Arc::new(FileReading::new(files, footer_bytes));
-        let remote = remote.map(|options| Arc::new(Remote::new(options)));
+        let remote = remote.map(|options| Arc::new(Remote::new(options, writer.is_some())));
         if let Some(remote) = &remote {
             let listed = remote.first_list().await;
             if writer.is_none() {

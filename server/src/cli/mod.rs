@@ -13,6 +13,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+/// What is logged unless `WEIR_LOG` says otherwise. Each failed attempt to reach a bucket is not: the outcome is told.
+const LOGGED: &str = "info,object_store=warn";
+
 const EXAMPLES: &str = "\
 Examples:
   weir doctor                                          what this machine allows
@@ -45,7 +48,7 @@ type Outcome = Result<ExitCode, Box<dyn Error>>;
 /// Runs the command that the arguments name.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
-    let filter = EnvFilter::try_from_env("WEIR_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_env("WEIR_LOG").unwrap_or_else(|_| EnvFilter::new(LOGGED));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())

@@ -8,6 +8,7 @@ use object_store::aws::AmazonS3Builder;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
+use url::Url;
 
 use crate::error::StoreError;
 
@@ -54,11 +55,7 @@ impl Bucket {
         }
         let prefix = Path::parse(prefix.trim_end_matches('/'))
             .map_err(|_| refuse(format!("{prefix:?} is no prefix")))?;
-        let from_environment = AmazonS3Builder::from_env();
-        let is_plain = std::env::var("AWS_ENDPOINT_URL_S3")
-            .or_else(|_| std::env::var("AWS_ENDPOINT_URL"))
-            .or_else(|_| std::env::var("AWS_ENDPOINT"))
-            .is_ok_and(|endpoint| endpoint.starts_with("http://"));
+        let is_plain = check_environment().map_err(refuse)?;
         let client = ClientOptions::new()
             .with_timeout(REQUEST)
             .with_connect_timeout(CONNECT)
@@ -69,7 +66,7 @@ impl Bucket {
             max_retries: RETRIES,
             retry_timeout: RETRYING,
         };
-        let store = from_environment
+        let store = AmazonS3Builder::from_env()
             .with_bucket_name(name)
             .with_client_options(client)
             .with_retry(retry)
@@ -97,10 +94,14 @@ impl Bucket {
 
     /// What went wrong when something was tried, such as "list" or "read a file of".
     pub(super) fn error(&self, action: &'static str, source: &object_store::Error) -> StoreError {
+        let mut reason = reason(source);
+        if self.url.starts_with("s3://") && std::env::var_os("AWS_ACCESS_KEY_ID").is_none() {
+            reason += " (AWS_ACCESS_KEY_ID is not set, so this machine's role was asked for)";
+        }
         StoreError::Bucket {
             action,
             url: self.url.to_string(),
-            reason: reason(source),
+            reason,
         }
     }
 
@@ -120,20 +121,57 @@ impl fmt::Display for Bucket {
     }
 }
 
+/// Refuses variables that no request could be made with; returns whether the endpoint is asked without TLS.
+fn check_environment() -> Result<bool, String> {
+    let mut is_plain = false;
+    for (name, value) in std::env::vars_os() {
+        let (Some(name), value) = (name.to_str(), value.to_string_lossy()) else {
+            continue;
+        };
+        if !name.starts_with("AWS_") {
+            continue;
+        }
+        if name.starts_with("AWS_ENDPOINT") {
+            let url = Url::parse(&value).ok();
+            let scheme = url.as_ref().filter(|url| url.has_host()).map(Url::scheme);
+            is_plain |= scheme == Some("http");
+            if !matches!(scheme, Some("http" | "https")) {
+                return Err(format!(
+                    "{name} is {value:?}, which is no http or https URL"
+                ));
+            }
+        } else if !value
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() || byte == b' ')
+        {
+            // Not shown: it may be a secret.
+            return Err(format!("{name} has characters that no request can carry"));
+        }
+    }
+    Ok(is_plain)
+}
+
 /// What an error comes down to, in a line.
 fn reason(error: &object_store::Error) -> String {
     use object_store::Error;
 
     let detail = deepest(error);
+    if detail.contains("<Code>NoSuchBucket<") {
+        return "there is no such bucket; make it first".to_owned();
+    }
+    let told = message(&detail).unwrap_or(&detail);
     match error {
         Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => format!(
-            "access was refused; see AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the rights of that key ({detail})"
+            "access was refused; see AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the rights of that key ({told})"
         ),
-        Error::NotFound { .. } if detail.contains("NoSuchBucket") => {
-            "there is no such bucket; make it first".to_owned()
-        }
-        _ => detail,
+        _ => told.to_owned(),
     }
+}
+
+/// The message in what an S3 server answers.
+fn message(answer: &str) -> Option<&str> {
+    let (_, rest) = answer.split_once("<Message>")?;
+    rest.split_once("</Message>").map(|(message, _)| message)
 }
 
 /// The innermost cause, which is the only one that tells anything, on one line.
@@ -152,6 +190,19 @@ fn deepest(error: &dyn std::error::Error) -> String {
 #[expect(clippy::unwrap_used, reason = "a failed step fails the test")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_comes_down_to_its_message() {
+        let error = |text: &str| object_store::Error::Generic {
+            store: "S3",
+            source: text.to_owned().into(),
+        };
+        let no_bucket = error("404: <Error><Code>NoSuchBucket</Code><Message>x</Message></Error>");
+        assert_eq!(reason(&no_bucket), "there is no such bucket; make it first");
+        let other = error("503: <Error>\n<Code>SlowDown</Code><Message>Please slow down</Message>");
+        assert!(reason(&other).starts_with("Please slow down"));
+        assert!(reason(&error("connection\n refused")).starts_with("connection refused"));
+    }
 
     #[test]
     fn only_urls_of_buckets_are_taken() {

@@ -47,6 +47,8 @@ const FRESH: Duration = Duration::from_secs(1);
 /// What the jobs of a store share about its bucket.
 pub(crate) struct Remote {
     pub(crate) bucket: Bucket,
+    /// Whether files are brought there; who only reads is told by the error.
+    is_writing: bool,
     /// Bytes of files that may stay on the disk.
     local_bytes: u64,
     contents: Mutex<Contents>,
@@ -69,9 +71,10 @@ struct Progress {
 }
 
 impl Remote {
-    pub(crate) fn new(options: &RemoteOptions) -> Self {
+    pub(crate) fn new(options: &RemoteOptions, is_writing: bool) -> Self {
         Self {
             bucket: options.bucket.clone(),
+            is_writing,
             local_bytes: options.local_bytes,
             contents: Mutex::default(),
             changing: tokio::sync::Mutex::default(),
@@ -110,7 +113,9 @@ impl Remote {
     async fn list(&self, progress: &mut Progress) -> Result<(), StoreError> {
         let began = Instant::now();
         let listed = contents::list(&self.bucket).await;
-        self.counters.note(&listed);
+        if self.is_writing {
+            self.counters.note(&listed);
+        }
         self.contents.lock().take_over(listed?);
         progress.listed = Some((Instant::now(), began.elapsed()));
         Ok(())

@@ -58,7 +58,7 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    /// Keeps how dealing with the bucket went, and tells when that changes.
+    /// Keeps how bringing files to the bucket went, and tells when that changes.
     pub(super) fn note<T>(&self, outcome: &Result<T, StoreError>) {
         let error = outcome.as_ref().err().map(ToString::to_string);
         let mut known = self.last_error.lock();

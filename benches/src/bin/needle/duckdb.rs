@@ -1,36 +1,66 @@
 //! The same queries in `DuckDB`, over the same files.
 
 use std::error::Error;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-/// Tells the median of a few runs in seconds, after one to warm up.
+/// Answers each line, a query, with the seconds it took and the rows it gave.
 const SCRIPT: &str = "
-import duckdb, statistics, sys, time
-data, sql = sys.argv[1:]
+import duckdb, sys, time
+data = sys.argv[1]
 connection = duckdb.connect()
 connection.execute(\"SET enable_object_cache = true\")
 for table in ('http_events', 'dns_events'):
     connection.execute(f\"CREATE VIEW {table} AS SELECT * FROM '{data}/{table}/**/*.parquet'\")
-def run():
+for sql in sys.stdin:
     started = time.perf_counter()
-    connection.execute(sql).fetchall()
-    return time.perf_counter() - started
-run()
-print(statistics.median(run() for _ in range(5)))
+    rows = connection.execute(sql).fetchall()
+    print(time.perf_counter() - started, len(rows), flush=True)
 ";
 
-/// How long a query takes in `DuckDB`.
-pub(crate) fn time(python: &Path, data: &Path, sql: &str) -> Result<Duration, Box<dyn Error>> {
-    let output = Command::new(python)
-        .args(["-c", SCRIPT])
-        .arg(data)
-        .arg(sql)
-        .output()?;
-    if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
+/// A `DuckDB` that runs beside, so that its queries alternate with others.
+pub(crate) struct DuckDb {
+    child: Child,
+    queries: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl DuckDb {
+    pub(crate) fn start(python: &Path, data: &Path) -> Result<Self, Box<dyn Error>> {
+        let mut child = Command::new(python)
+            .args(["-c", SCRIPT])
+            .arg(data)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let pipes = child.stdin.take().zip(child.stdout.take());
+        let (queries, answers) = pipes.ok_or("the pipes to DuckDB are missing")?;
+        Ok(Self {
+            child,
+            queries,
+            answers: BufReader::new(answers),
+        })
     }
-    let seconds: f64 = String::from_utf8(output.stdout)?.trim().parse()?;
-    Ok(Duration::try_from_secs_f64(seconds)?)
+
+    /// How long a query took, and how many rows it gave.
+    pub(crate) fn run(&mut self, sql: &str) -> Result<(Duration, usize), Box<dyn Error>> {
+        writeln!(self.queries, "{sql}")?;
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer)?;
+        let (seconds, rows) = answer.trim().split_once(' ').ok_or("DuckDB ended")?;
+        Ok((
+            Duration::try_from_secs_f64(seconds.parse()?)?,
+            rows.parse()?,
+        ))
+    }
+}
+
+impl Drop for DuckDb {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }

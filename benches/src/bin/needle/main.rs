@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use duckdb::DuckDb;
 use futures::StreamExt as _;
 use weir_benches::traffic::{Settings, Traffic};
 use weir_query::{Engine, EngineOptions, QueryRequest};
@@ -27,18 +28,12 @@ struct Arguments {
     /// Rows to write, of all tables together; about 3 of 5 are HTTP requests.
     #[arg(long, default_value_t = 1_500_000)]
     rows: u64,
-    /// Times each query is run; the median is told.
-    #[arg(long, default_value_t = 11)]
+    /// Times each query is run in each way; the medians are told.
+    #[arg(long, default_value_t = 7)]
     runs: usize,
     /// A Python that has `DuckDB`, to ask that too.
     #[arg(long)]
     duckdb: Option<PathBuf>,
-}
-
-/// What came of a query: its first rows as text, and how long it took.
-struct Timing {
-    rows: usize,
-    median: Duration,
 }
 
 #[tokio::main]
@@ -68,32 +63,76 @@ async fn main() -> Result<(), Box<dyn Error>> {
         );
     }
 
+    let mut duckdb = match &arguments.duckdb {
+        Some(python) => Some(DuckDb::start(python, &arguments.data)?),
+        None => None,
+    };
     println!(
-        "\n{:<34} {:>6} {:>10} {:>10} {:>7} {:>10}",
-        "needle", "rows", "index", "without", "times", "DuckDB"
+        "\n{:<28} {:>6} {:>10} {:>12} {:>7} {:>12} {:>7}",
+        "needle", "rows", "index", "without", "times", "DuckDB", "times"
     );
     for needle in needles::of(&with).await? {
-        let indexed = time(&with, &needle.sql, arguments.runs).await?;
-        let plain = time(&without, &needle.sql, arguments.runs.min(3)).await?;
-        assert_eq!(indexed.rows, plain.rows, "{}", needle.sql);
-        let other = match &arguments.duckdb {
-            Some(python) => Some(duckdb::time(python, &arguments.data, &needle.sql)?),
-            None => None,
-        };
-        println!(
-            "{:<34} {:>6} {:>7.2} ms {:>7.1} ms {:>7.1} {:>10}",
+        let sql = &needle.sql;
+        let (mut indexed, mut plain, mut others) =
+            (Times::default(), Times::default(), Times::default());
+        // One run of each to warm up, then in turns, so that what else the machine does befalls all alike.
+        for run in 0..=arguments.runs {
+            let rows = time(&with, sql, &mut indexed).await?;
+            assert_eq!(rows, time(&without, sql, &mut plain).await?, "{sql}");
+            if let Some(duckdb) = &mut duckdb {
+                let (took, there) = duckdb.run(sql)?;
+                assert_eq!(rows, there, "{sql}");
+                others.0.push(took);
+            }
+            if run == 0 {
+                [&mut indexed, &mut plain, &mut others].map(|times| times.0.clear());
+            }
+            indexed.1 = rows;
+        }
+        print!(
+            "{:<28} {:>6} {:>7.2} ms {:>9.1} ms {:>7.1}",
             needle.name,
-            indexed.rows,
-            indexed.median.as_secs_f64() * 1e3,
-            plain.median.as_secs_f64() * 1e3,
-            plain.median.as_secs_f64() / indexed.median.as_secs_f64(),
-            other.map_or_else(String::new, |time| format!(
-                "{:.1} ms",
-                time.as_secs_f64() * 1e3
-            )),
+            indexed.1,
+            indexed.median() * 1e3,
+            plain.median() * 1e3,
+            plain.median_ratio(&indexed),
         );
+        if duckdb.is_some() {
+            print!(
+                " {:>9.1} ms {:>7.1}",
+                others.median() * 1e3,
+                others.median_ratio(&indexed)
+            );
+        }
+        println!();
     }
     Ok(())
+}
+
+/// How long the runs of a query took, and how many rows it gave.
+#[derive(Default)]
+struct Times(Vec<Duration>, usize);
+
+impl Times {
+    /// In seconds.
+    fn median(&self) -> f64 {
+        median(self.0.iter().map(Duration::as_secs_f64).collect())
+    }
+
+    /// The median of the ratios of runs that followed each other.
+    fn median_ratio(&self, to: &Self) -> f64 {
+        let pairs = self.0.iter().zip(&to.0);
+        median(
+            pairs
+                .map(|(one, other)| one.as_secs_f64() / other.as_secs_f64())
+                .collect(),
+        )
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// Writes files of up to a million rows.
@@ -116,18 +155,12 @@ async fn generate(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Runs a query once to warm up, and then so many times.
-async fn time(engine: &Engine, sql: &str, runs: usize) -> Result<Timing, Box<dyn Error>> {
-    let mut rows = run(engine, sql).await?;
-    let mut times = Vec::with_capacity(runs);
-    for _ in 0..runs.max(1) {
-        let started = Instant::now();
-        rows = run(engine, sql).await?;
-        times.push(started.elapsed());
-    }
-    times.sort_unstable();
-    let median = times[times.len() / 2];
-    Ok(Timing { rows, median })
+/// Runs a query; returns how many rows it gave.
+async fn time(engine: &Engine, sql: &str, times: &mut Times) -> Result<usize, Box<dyn Error>> {
+    let started = Instant::now();
+    let rows = run(engine, sql).await?;
+    times.0.push(started.elapsed());
+    Ok(rows)
 }
 
 async fn run(engine: &Engine, sql: &str) -> Result<usize, Box<dyn Error>> {
