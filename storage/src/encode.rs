@@ -8,7 +8,7 @@ use arrow::datatypes::DataType;
 use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
 use parquet::basic::{Compression, Encoding, Type as PhysicalType, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{KeyValue, SortingColumn};
+use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{
     EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterVersion,
 };
@@ -25,8 +25,9 @@ const ROW_GROUP_BYTES: usize = 32 << 20;
 const LEVEL: i32 = 1;
 /// Level of zstd where what repeats lies far apart.
 const LONG_LEVEL: i32 = 3;
-/// Version of the files' layout ([`FORMAT_KEY`]). A column more or less does not change it.
-pub(crate) const FORMAT: &str = "1";
+/// Version of the files' layout ([`FORMAT_KEY`]). A column more or less does not change it. Rows of version 1 are in order
+/// of time alone; such a file is read as any other, but cannot be merged.
+pub(crate) const FORMAT: &str = "2";
 
 /// Metadata: the table whose rows a file holds.
 pub(crate) const TABLE_KEY: &str = "weir.table";
@@ -35,7 +36,7 @@ pub(crate) const NAME_KEY: &str = "weir.file";
 /// Metadata: the version of the layout.
 pub(crate) const FORMAT_KEY: &str = "weir.format";
 
-/// Encodes batches of one table, which are ordered by time across each other, into the file of this name.
+/// Encodes batches of one table, whose rows are in [order](crate::order) across each other, into the file of this name.
 pub(crate) fn encode<W: Write + Send, E: From<ParquetError>>(
     table: TableId,
     name: &FileName,
@@ -74,11 +75,6 @@ fn properties(table: TableId, name: &FileName) -> Result<WriterProperties, Parqu
             .set_data_page_row_count_limit(BLOCK_ROWS)
             .set_statistics_enabled(EnabledStatistics::Page)
             .set_created_by(concat!("weir version ", env!("CARGO_PKG_VERSION")).to_owned())
-            .set_sorting_columns(Some(vec![SortingColumn {
-                column_idx: 0,
-                descending: false,
-                nulls_first: false,
-            }]))
     });
     let schema = table.schema();
     let columns = ArrowSchemaConverter::new().convert(&schema)?;

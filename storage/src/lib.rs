@@ -33,6 +33,7 @@ mod losses;
 mod maintenance;
 mod manifest;
 mod options;
+mod order;
 mod recovery;
 mod refresh;
 mod remote;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::durable::{is_left_behind, publish_left_behind};
 use crate::error::StoreError;
 use crate::losses::{LossReason, StoreLoss};
+use crate::order::time_bounds;
 use crate::sealed::SealedBatch;
 use crate::store::{Core, Which};
 use crate::tables::TableId;
@@ -111,7 +112,7 @@ impl Core {
     fn replay(&self, table: &Table, frame: &RowsFrame) {
         match frame.read(&table.id.schema()) {
             Ok((rows, bytes)) => {
-                let times = times_of(&rows);
+                let times = time_bounds(&rows).unwrap_or_default();
                 let order = self.budget.next_order();
                 let batch = SealedBatch::new(rows, times, Instant::now(), order, frame.first_row);
                 table.push(batch.replayed(frame.number, bytes), &self.budget);
@@ -139,16 +140,6 @@ impl Core {
             });
         }
     }
-}
-
-/// Earliest and latest time of rows that are not ordered.
-fn times_of(rows: &arrow::array::RecordBatch) -> (i64, i64) {
-    use arrow::array::AsArray as _;
-    use arrow::datatypes::TimestampMicrosecondType;
-
-    let times = rows.column(0).as_primitive::<TimestampMicrosecondType>();
-    let (first, last) = (arrow::compute::min(times), arrow::compute::max(times));
-    (first.unwrap_or(0), last.unwrap_or(0))
 }
 
 /// Says how far a long replay is.

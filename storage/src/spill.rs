@@ -1,4 +1,4 @@
-//! Moving rows from the window into files: claim sealed batches, order their rows by time, stage a file an hour,
+//! Moving rows from the window into files: claim sealed batches, [order](crate::order) their rows, stage a file an hour,
 //! commit them in the [log](crate::wal), name them, and let them take the batches' place in one swap.
 
 use std::ops::Range;
@@ -6,9 +6,8 @@ use std::path::Path as FsPath;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use arrow::array::{AsArray as _, RecordBatch};
+use arrow::array::RecordBatch;
 use arrow::compute::interleave_record_batch;
-use arrow::datatypes::TimestampMicrosecondType;
 use arrow::error::ArrowError;
 
 use crate::catalog;
@@ -17,6 +16,7 @@ use crate::encode::encode;
 use crate::error::StoreError;
 use crate::file::{DataFile, FileReading, FileStats};
 use crate::layout::{FileName, Hour};
+use crate::order::{RowOrder, order_of};
 use crate::sealed::{Budget, SealedBatch};
 use crate::wal::TableLog;
 use crate::window::Table;
@@ -226,11 +226,11 @@ fn stage_hour(
     Ok((staged, file))
 }
 
-/// The rows of several batches in order of time; of equal times the one that arrived first comes first.
+/// The rows of several batches in the order in which files have them.
 struct OrderedRows<'a> {
     batches: Vec<&'a RecordBatch>,
-    /// Time, batch and row in the batch.
-    order: Vec<(i64, u32, u32)>,
+    /// What orders a row, its batch and its place in the batch.
+    order: Vec<(RowOrder, u32, u32)>,
 }
 
 impl<'a> OrderedRows<'a> {
@@ -238,11 +238,11 @@ impl<'a> OrderedRows<'a> {
         let batches: Vec<&RecordBatch> = sealed.iter().map(|batch| &batch.rows).collect();
         let mut order = Vec::with_capacity(batches.iter().map(|batch| batch.num_rows()).sum());
         for (batch, rows) in (0..).zip(&batches) {
-            let times = rows
-                .column(0)
-                .as_primitive::<TimestampMicrosecondType>()
-                .values();
-            order.extend((0..).zip(times).map(|(row, &time)| (time, batch, row)));
+            order.extend(
+                (0..)
+                    .zip(order_of(rows))
+                    .map(|(row, order)| (order, batch, row)),
+            );
         }
         order.sort_unstable();
         Self { batches, order }
@@ -250,7 +250,7 @@ impl<'a> OrderedRows<'a> {
 
     /// The hours there are, in order, with the places of their rows.
     fn hours(&self) -> impl Iterator<Item = (Hour, Range<usize>)> {
-        let hour_of = |row: &(i64, u32, u32)| Hour::of(row.0);
+        let hour_of = |row: &(RowOrder, u32, u32)| Hour::of(row.0.time);
         let mut start = 0;
         self.order
             .chunk_by(move |one, next| hour_of(one) == hour_of(next))
@@ -263,9 +263,12 @@ impl<'a> OrderedRows<'a> {
 
     /// Earliest and latest time of the rows at these places.
     fn times(&self, range: &Range<usize>) -> (i64, i64) {
-        let rows = &self.order[range.clone()];
-        let time = |row: Option<&(i64, u32, u32)>| row.map_or(0, |row| row.0);
-        (time(rows.first()), time(rows.last()))
+        let times = self.order[range.clone()].iter().map(|row| row.0.time);
+        let bounds = times.fold(None, |bounds, time| match bounds {
+            None => Some((time, time)),
+            Some((earliest, latest)) => Some((time.min(earliest), time.max(latest))),
+        });
+        bounds.unwrap_or_default()
     }
 
     /// The rows at these places as batches of bounded size.
@@ -284,7 +287,7 @@ impl<'a> OrderedRows<'a> {
 }
 
 /// The batch and first row of rows that follow each other in one batch: they need no copying.
-fn in_one_piece(rows: &[(i64, u32, u32)]) -> Option<(usize, usize)> {
+fn in_one_piece(rows: &[(RowOrder, u32, u32)]) -> Option<(usize, usize)> {
     let &(_, batch, first) = rows.first()?;
     (first..)
         .zip(rows)

@@ -58,7 +58,7 @@ struct Arguments {
     /// Levels of zstd that are tried.
     #[arg(long, value_delimiter = ',', default_value = "1")]
     levels: Vec<i32>,
-    /// Rows are not ordered by time, but by the time cut to so many milliseconds and then by process and connection.
+    /// Rows are ordered as in the files, but with slices of so many milliseconds; 1 is the order of time.
     #[arg(long)]
     slice_ms: Option<i64>,
 }

@@ -4,10 +4,9 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray as _, RecordBatch, new_null_array};
-use arrow::buffer::ScalarBuffer;
+use arrow::array::{ArrayRef, RecordBatch, new_null_array};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Schema, SchemaRef, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::file::metadata::ParquetMetaData;
 
@@ -15,6 +14,7 @@ use super::merge::MergeError;
 use crate::encode::{FORMAT, FORMAT_KEY};
 use crate::error::StoreError;
 use crate::file::DataFile;
+use crate::order::{RowOrder, order_of};
 use crate::tables::TableId;
 
 /// Encoded bytes of the rows that are decoded at once, which takes several times as many.
@@ -31,7 +31,7 @@ pub(super) struct Input {
     places: Vec<Option<usize>>,
     /// The rows that are next.
     batch: RecordBatch,
-    times: ScalarBuffer<i64>,
+    order: Vec<RowOrder>,
     /// How many of them have been taken.
     taken: usize,
     /// Rows that are still to be read, as the footer says.
@@ -65,7 +65,7 @@ impl Input {
             batch: RecordBatch::new_empty(Arc::clone(&schema)),
             schema,
             places,
-            times: ScalarBuffer::default(),
+            order: Vec::new(),
             taken: 0,
             unread: usize::try_from(metadata.file_metadata().num_rows()).unwrap_or(0),
         };
@@ -83,9 +83,9 @@ impl Input {
         self.taken
     }
 
-    /// Times of the rows of the batch that have not been taken.
-    pub(super) fn times(&self) -> &[i64] {
-        &self.times[self.taken..]
+    /// Where the rows of the batch stand that have not been taken.
+    pub(super) fn order(&self) -> &[RowOrder] {
+        &self.order[self.taken..]
     }
 
     /// Takes so many rows of the batch; reads the next one once it is used up, and returns whether it did.
@@ -100,7 +100,7 @@ impl Input {
 
     /// Reads the next batch; an empty one at the end.
     fn advance(&mut self) -> Result<(), MergeError> {
-        let last_time = self.times.last().copied().unwrap_or(i64::MIN);
+        let last = self.order.last().copied();
         self.taken = 0;
         let read = self.reader.next().transpose();
         let batch = read
@@ -112,13 +112,11 @@ impl Input {
         self.unread = left.filter(|&left| left == 0 || !is_end).ok_or_else(|| {
             MergeError::input(&self.file, "it has not as many rows as it says".to_owned())
         })?;
-        let times = self
-            .batch
-            .column(0)
-            .as_primitive::<TimestampMicrosecondType>();
-        self.times = times.values().clone();
-        if !self.times.is_sorted() || self.times.first().is_some_and(|&first| first < last_time) {
-            let reason = "its rows are not ordered by time".to_owned();
+        self.order.clear();
+        self.order.extend(order_of(&self.batch));
+        let follows = |first: &RowOrder| last.is_none_or(|last| last <= *first);
+        if !(self.order.is_sorted() && self.order.first().is_none_or(follows)) {
+            let reason = "its rows are not in the order of its layout".to_owned();
             return Err(MergeError::input(&self.file, reason));
         }
         Ok(())

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use crate::file::DataFile;
+use crate::order::slice_of;
 
 /// What an open file takes: its footer, and the rows that are decoded.
 const OPEN_BYTES: u64 = 1 << 20;
 /// What its pages take beside that, at most: one of each column and its dictionary.
 const PAGE_BYTES: u64 = 32 << 20;
 
-/// How many of the files, from the first, can be merged within `limit` bytes: two at least. Only files whose times
-/// overlap are open at the same time.
+/// How many of the files, from the first, can be merged within `limit` bytes: two at least. Only files that
+/// share a slice of time are open at the same time.
 pub(super) fn fitting(files: &[Arc<DataFile>], limit: u64) -> usize {
     let spans: Vec<Span> = files.iter().map(|file| Span::of(file)).collect();
     let fits = |count: &usize| highest(&spans[..*count]) <= limit;
@@ -24,14 +25,16 @@ pub(super) fn fitting(files: &[Arc<DataFile>], limit: u64) -> usize {
 /// When a file is open, as the merge goes on in time, and what it takes then.
 #[derive(Debug, Clone, Copy)]
 struct Span {
-    times: (i64, i64),
+    /// First and last slice.
+    slices: (i64, i64),
     bytes: u64,
 }
 
 impl Span {
     fn of(file: &DataFile) -> Self {
+        let (earliest, latest) = file.time_bounds();
         Self {
-            times: file.time_bounds(),
+            slices: (slice_of(earliest), slice_of(latest)),
             // Pages are encoded and compressed, by about half.
             bytes: OPEN_BYTES + (2 * file.size).min(PAGE_BYTES),
         }
@@ -40,15 +43,15 @@ impl Span {
 
 /// The most that is taken at a time, which is when one is opened.
 fn highest(spans: &[Span]) -> u64 {
-    let taken_at = |time: i64| -> u64 {
+    let taken_at = |slice: i64| -> u64 {
         let open = spans
             .iter()
-            .filter(|span| (span.times.0..=span.times.1).contains(&time));
+            .filter(|span| (span.slices.0..=span.slices.1).contains(&slice));
         open.map(|span| span.bytes).sum()
     };
     spans
         .iter()
-        .map(|span| taken_at(span.times.0))
+        .map(|span| taken_at(span.slices.0))
         .max()
         .unwrap_or(0)
 }
@@ -57,9 +60,9 @@ fn highest(spans: &[Span]) -> u64 {
 mod tests {
     use super::*;
 
-    fn spans(times: &[(i64, i64)]) -> Vec<Span> {
-        let span = |&times: &(i64, i64)| Span { times, bytes: 10 };
-        times.iter().map(span).collect()
+    fn spans(slices: &[(i64, i64)]) -> Vec<Span> {
+        let span = |&slices: &(i64, i64)| Span { slices, bytes: 10 };
+        slices.iter().map(span).collect()
     }
 
     #[test]

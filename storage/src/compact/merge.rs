@@ -1,13 +1,13 @@
-//! Merging the rows of several files by time, in bounded memory.
+//! Merging the rows of several files in their [order](crate::order), in bounded memory.
 //!
 //! ```text
 //!   file -> batch --\
-//!   file -> batch ---+-- stretches in order of time --> chunk --> encoder
+//!   file -> batch ---+-- stretches in order --> chunk --> encoder
 //!   file -> batch --/
 //! ```
 //!
-//! Of equal times the rows of the earlier file come first, so rows stay in the order in which they arrived. Files that
-//! were written one after the other hardly overlap in time, so most stretches are long and are not copied.
+//! Of equal rows those of the earlier file come first, so they stay in the order in which they arrived. Files that were
+//! written one after the other hardly overlap in time, so most stretches are long and are not copied.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -22,6 +22,7 @@ use parquet::errors::ParquetError;
 use super::input::Input;
 use crate::error::StoreError;
 use crate::file::DataFile;
+use crate::order::RowOrder;
 use crate::tables::TableId;
 
 /// Rows that are put together from several files at once.
@@ -69,7 +70,7 @@ impl From<StoreError> for MergeError {
     }
 }
 
-/// The rows of several files in order of time, in batches of bounded size.
+/// The rows of several files in order, in batches of bounded size.
 ///
 /// A file is opened when it is its turn and closed at its end: of files that follow each other in time only a few are
 /// open at once, however many there are.
@@ -77,13 +78,13 @@ pub(super) struct Merge<'a> {
     root: &'a Path,
     table: TableId,
     inputs: Vec<Source<'a>>,
-    /// Next time and place of each input that has rows left.
-    heads: BinaryHeap<Reverse<(i64, usize)>>,
+    /// What is next of each input that has rows left (at least that, where it is not open yet), and its place.
+    heads: BinaryHeap<Reverse<(RowOrder, usize)>>,
 }
 
 /// A file at one of the stages of being merged.
 enum Source<'a> {
-    /// Its first row is of this time.
+    /// Its earliest row is of this time.
     Waiting(&'a Arc<DataFile>, i64),
     Open(Box<Input>),
     Ended,
@@ -104,7 +105,7 @@ impl<'a> Merge<'a> {
         for (place, file) in files.iter().enumerate() {
             let (first, _) = file.time_bounds();
             inputs.push(Source::Waiting(file, first));
-            heads.push(Reverse((first, place)));
+            heads.push(Reverse((RowOrder::least_of(first), place)));
         }
         Self {
             root,
@@ -114,19 +115,28 @@ impl<'a> Merge<'a> {
         }
     }
 
-    /// The input of this place, opened if it was not.
-    fn input(&mut self, place: usize) -> Result<&mut Input, MergeError> {
-        let source = &mut self.inputs[place];
-        if let Source::Waiting(file, first) = *source {
-            let input = Input::open(self.root, self.table, file)?;
-            if input.times().first() != Some(&first) {
-                let reason = "its first row is not of the time that it says".to_owned();
-                return Err(MergeError::input(file, reason));
-            }
-            *source = Source::Open(Box::new(input));
-        }
-        match source {
-            Source::Open(input) => Ok(input),
+    /// Opens the input of this place, unless it is open; returns whether it was not.
+    fn open(&mut self, place: usize) -> Result<bool, MergeError> {
+        let Source::Waiting(file, first) = self.inputs[place] else {
+            return Ok(false);
+        };
+        let input = Input::open(self.root, self.table, file)?;
+        let Some(&head) = input
+            .order()
+            .first()
+            .filter(|head| head.is_in_slice_of(first))
+        else {
+            let reason = "its first row is not of the time that it says".to_owned();
+            return Err(MergeError::input(file, reason));
+        };
+        self.inputs[place] = Source::Open(Box::new(input));
+        self.heads.push(Reverse((head, place)));
+        Ok(true)
+    }
+
+    fn input(&mut self, place: usize) -> &mut Input {
+        match &mut self.inputs[place] {
+            Source::Open(input) => input,
             Source::Waiting(..) | Source::Ended => unreachable!("it was opened, and has rows left"),
         }
     }
@@ -136,10 +146,13 @@ impl<'a> Merge<'a> {
         let mut chunk = Chunk::default();
         while let Some(Reverse(head)) = self.heads.pop() {
             let (_, place) = head;
+            if self.open(place)? {
+                continue;
+            }
             let next = self.heads.peek().map(|Reverse(next)| *next);
             let room = CHUNK_ROWS - chunk.rows;
-            let input = self.input(place)?;
-            let rows = stretch(input.times(), place, next).min(room);
+            let input = self.input(place);
+            let rows = stretch(input.order(), place, next).min(room);
             let is_long = rows >= LONG_STRETCH;
             if is_long && chunk.rows > 0 {
                 self.heads.push(Reverse(head));
@@ -149,8 +162,8 @@ impl<'a> Merge<'a> {
             if input.take(rows)? {
                 chunk.forget(place);
             }
-            match input.times().first() {
-                Some(&time) => self.heads.push(Reverse((time, place))),
+            match input.order().first() {
+                Some(&order) => self.heads.push(Reverse((order, place))),
                 None => self.inputs[place] = Source::Ended,
             }
             if is_long || chunk.rows == CHUNK_ROWS {
@@ -161,11 +174,11 @@ impl<'a> Merge<'a> {
     }
 }
 
-/// How many of the rows of these times come before the next one of any other input.
-fn stretch(times: &[i64], place: usize, next: Option<(i64, usize)>) -> usize {
+/// How many of these rows come before the next one of any other input.
+fn stretch(order: &[RowOrder], place: usize, next: Option<(RowOrder, usize)>) -> usize {
     match next {
-        Some(next) => times.partition_point(|&time| (time, place) < next),
-        None => times.len(),
+        Some(next) => order.partition_point(|&row| (row, place) < next),
+        None => order.len(),
     }
 }
 

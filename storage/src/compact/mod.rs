@@ -19,15 +19,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use arrow::array::{AsArray as _, RecordBatch};
-use arrow::datatypes::TimestampMicrosecondType;
-
 use crate::catalog;
 use crate::durable::{StagedFile, Staging};
 use crate::encode::encode;
 use crate::error::StoreError;
 use crate::file::{DataFile, FileStats};
 use crate::layout::FileName;
+use crate::order::time_bounds;
 use crate::store::Core;
 use crate::tables::TableId;
 use crate::window::Table;
@@ -144,8 +142,10 @@ impl Core {
             self.give_way(stop)?;
             let batch = batch?;
             rows += batch.num_rows() as u64;
-            let (first, last) = first_and_last_time(&batch);
-            times = Some((times.map_or(first, |times| times.0), last));
+            times = times
+                .into_iter()
+                .chain(time_bounds(&batch))
+                .reduce(spanning);
             Ok::<_, MergeError>(batch)
         });
         // The writer has a buffer of its own.
@@ -240,11 +240,7 @@ fn merged_name(inputs: &[Arc<DataFile>]) -> FileName {
     }
 }
 
-fn first_and_last_time(batch: &RecordBatch) -> (i64, i64) {
-    let times = batch.column(0).as_primitive::<TimestampMicrosecondType>();
-    let times = times.values();
-    (
-        times.first().copied().unwrap_or(0),
-        times.last().copied().unwrap_or(0),
-    )
+/// The least span of time that holds both.
+fn spanning(one: (i64, i64), other: (i64, i64)) -> (i64, i64) {
+    (one.0.min(other.0), one.1.max(other.1))
 }

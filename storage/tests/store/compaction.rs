@@ -288,7 +288,7 @@ async fn files_of_an_older_version_get_nulls_for_what_they_lack() {
         directory.path(),
         &oldest,
         |batch| without(&batch, "bytes"),
-        "1",
+        "2",
     )
     .await;
     store.refresh().await;
@@ -315,8 +315,8 @@ async fn files_that_hold_more_than_is_known_here_are_left_as_they_are() {
         columns.push(Arc::clone(&columns[columns.len() - 1]));
         RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap()
     };
-    rewrite(&store, directory.path(), &files[2], with_more, "1").await;
-    rewrite(&store, directory.path(), &files[5], |batch| batch, "2").await;
+    rewrite(&store, directory.path(), &files[2], with_more, "2").await;
+    rewrite(&store, directory.path(), &files[5], |batch| batch, "1").await;
     store.refresh().await;
     assert_eq!(store.compact().await.unwrap(), 4);
     let names: Vec<String> = paths(&store);

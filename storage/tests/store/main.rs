@@ -11,5 +11,6 @@ mod faulty_bucket;
 mod index;
 mod log;
 mod manifest;
+mod order;
 mod retention;
 mod rows;
