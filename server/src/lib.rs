@@ -10,6 +10,9 @@
 //!   weir sql    -> http of a server, or Engine over a Store opened for reading
 //! ```
 
+#![deny(unsafe_code)]
+
+mod allocator;
 mod capture;
 pub mod cli;
 mod config;
