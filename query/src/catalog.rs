@@ -7,8 +7,8 @@ use datafusion::catalog::{
     CatalogProvider as _, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList,
     MemorySchemaProvider, SchemaProvider as _,
 };
+use datafusion::common::Result;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{Result, internal_datafusion_err};
 use datafusion::datasource::source_as_provider;
 use datafusion::logical_expr::LogicalPlan;
 use parking_lot::Mutex;
@@ -25,28 +25,7 @@ pub(crate) const SCHEMA: &str = "public";
 /// The snapshots of one query, taken together once its plan tells which columns of which tables it reads.
 pub(crate) struct Snapshots {
     store: Arc<Store>,
-    taken: Mutex<HashMap<TableId, Arc<TakenSnapshot>>>,
-}
-
-/// A snapshot and the columns its batches have.
-pub(crate) struct TakenSnapshot {
-    pub(crate) snapshot: Snapshot,
-    /// Places in the table's schema, ascending.
-    pub(crate) columns: Vec<usize>,
-}
-
-impl TakenSnapshot {
-    /// Where columns of the table stand in the batches.
-    pub(crate) fn places_of(&self, columns: &[usize]) -> Result<Vec<usize>> {
-        columns
-            .iter()
-            .map(|column| {
-                self.columns
-                    .binary_search(column)
-                    .map_err(|_| internal_datafusion_err!("column {column} is not in the snapshot"))
-            })
-            .collect()
-    }
+    taken: Mutex<HashMap<TableId, Arc<Snapshot>>>,
 }
 
 impl Snapshots {
@@ -77,13 +56,13 @@ impl Snapshots {
         for (table, columns) in wanted {
             let columns: Vec<usize> = columns.into_iter().collect();
             let snapshot = self.store.snapshot(table, Some(&columns));
-            taken.insert(table, Arc::new(TakenSnapshot { snapshot, columns }));
+            taken.insert(table, Arc::new(snapshot));
         }
         Ok(())
     }
 
     /// The snapshot of a table that the plan named.
-    pub(crate) fn of(&self, table: TableId) -> Option<Arc<TakenSnapshot>> {
+    pub(crate) fn of(&self, table: TableId) -> Option<Arc<Snapshot>> {
         self.taken.lock().get(&table).cloned()
     }
 }

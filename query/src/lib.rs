@@ -23,6 +23,7 @@ mod engine;
 mod error;
 mod functions;
 mod interrupt;
+mod leaf;
 mod lookup;
 mod macros;
 mod names;

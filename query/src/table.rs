@@ -1,8 +1,8 @@
 //! One table of the store as `DataFusion` sees it: a plan over the window and the files of one snapshot.
 //!
 //! ```text
-//!   Snapshot -- files ----> those whose times and indexes the filters allow, newest first --> Parquet leaf --+
-//!            \- batches --> those whose times the filters allow ----------------------------> memory leaf ---+-- union
+//!   Snapshot -- files ----> those whose times and indexes the filters allow, newest first --+
+//!            \- batches --> those whose times the filters allow ----------------------------+--> Leaf
 //! ```
 
 use std::cmp::Reverse;
@@ -20,12 +20,10 @@ use datafusion::common::{
     ColumnStatistics, DFSchema, Result, ScalarValue, Statistics, internal_err,
 };
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::physical_plan::parquet::ParquetRowSelection;
 use datafusion::datasource::physical_plan::{
-    FileGroup, FileScanConfigBuilder, FileSource as _, ParquetSource,
+    FileGroup, FileScanConfig, FileScanConfigBuilder, FileSource as _, ParquetSource,
 };
-use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::DataFusionError;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::utils::conjunction;
@@ -33,14 +31,14 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
-use datafusion::physical_plan::union::UnionExec;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use object_store::ObjectMeta;
 use weir_storage::index::Predicate;
-use weir_storage::{DataFile, StoreError, TableId};
+use weir_storage::{DataFile, Snapshot, StoreError, TableId};
 
-use crate::catalog::{Snapshots, TakenSnapshot};
+use crate::catalog::Snapshots;
 use crate::choose::{Choice, ChosenFile};
+use crate::leaf::{Leaf, WindowScan};
 use crate::lookup;
 use crate::prune::TimeRanges;
 use crate::reader::StoreReaderFactory;
@@ -81,33 +79,22 @@ impl StoreTable {
     /// The rows in memory.
     fn window(
         &self,
-        taken: &TakenSnapshot,
-        projection: &[usize],
+        snapshot: &Snapshot,
         predicate: Option<&Arc<dyn PhysicalExpr>>,
-        limit: Option<usize>,
-    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        partitions: usize,
+    ) -> Result<WindowScan> {
         let schema = self.table.schema();
-        let snapshot = &taken.snapshot;
         let times: TimeRanges = snapshot.batch_times.iter().copied().collect();
         let keep = times.may_match(&schema, predicate)?;
-        let batches: Vec<RecordBatch> = snapshot
-            .batches
-            .iter()
-            .zip(keep)
-            .filter(|(batch, keep)| *keep && batch.num_rows() > 0)
-            .map(|(batch, _)| batch.clone())
-            .collect();
-        if batches.is_empty() {
-            return Ok(None);
-        }
-        let source = MemorySourceConfig::try_new(
-            &[batches],
-            Arc::clone(&snapshot.schema),
-            Some(taken.places_of(projection)?),
-        )?
-        .with_limit(limit)
-        .with_show_sizes(false);
-        Ok(Some(DataSourceExec::from_data_source(source)))
+        let kept = snapshot.batches.iter().zip(&snapshot.batch_times).zip(keep);
+        let (batches, times): (Vec<RecordBatch>, Vec<(i64, i64)>) = kept
+            .filter(|((batch, _), keep)| *keep && batch.num_rows() > 0)
+            .map(|((batch, times), _)| (batch.clone(), *times))
+            .unzip();
+        let rows = batches.iter().map(RecordBatch::num_rows).sum();
+        let statistics = statistics(&schema, rows, times.into_iter());
+        let schema = Arc::clone(&snapshot.schema);
+        Ok(WindowScan::new(batches, schema, statistics, partitions))
     }
 
     /// The rows on disk, newest files first.
@@ -119,7 +106,7 @@ impl StoreTable {
         predicate: Option<&Arc<dyn PhysicalExpr>>,
         asked: Option<&Predicate>,
         limit: Option<usize>,
-    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    ) -> Result<Option<FileScanConfig>> {
         let schema = self.table.schema();
         let mut kept = match predicate {
             Some(_) => {
@@ -165,7 +152,7 @@ impl StoreTable {
                 .with_limit(limit)
                 .with_projection_indices(Some(projection.to_vec()))?
                 .build();
-        Ok(Some(DataSourceExec::from_data_source(config)))
+        Ok(Some(config))
     }
 }
 
@@ -194,7 +181,7 @@ impl TableProvider for StoreTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let Some(taken) = self.snapshots.of(self.table) else {
+        let Some(snapshot) = self.snapshots.of(self.table) else {
             return internal_err!("no snapshot of {} was taken", self.table.name());
         };
         let schema = self.table.schema();
@@ -209,27 +196,24 @@ impl TableProvider for StoreTable {
             }
             None => None,
         };
-        let window = self.window(&taken, &projection, predicate.as_ref(), limit)?;
-        let files = &taken.snapshot.files;
+        let partitions = state.config().target_partitions();
+        let window = self.window(&snapshot, predicate.as_ref(), partitions)?;
         let asked = lookup::predicate(filters, &schema).filter(|_| self.use_indexes);
         let files = self
             .files(
                 state,
-                files,
+                &snapshot.files,
                 &projection,
                 predicate.as_ref(),
                 asked.as_ref(),
                 limit,
             )
             .await?;
-        match (window, files) {
-            (Some(window), Some(files)) => UnionExec::try_new(vec![window, files]),
-            (Some(leaf), None) | (None, Some(leaf)) => Ok(leaf),
-            (None, None) => {
-                let schema = Arc::new(schema.project(&projection)?);
-                Ok(Arc::new(EmptyExec::new(schema)))
-            }
+        if window.is_empty() && files.is_none() {
+            let schema = Arc::new(schema.project(&projection)?);
+            return Ok(Arc::new(EmptyExec::new(schema)));
         }
+        Leaf::plan(&schema, window, files, &projection, limit)
     }
 }
 
@@ -296,14 +280,9 @@ fn file_statistics(chosen: &ChosenFile) -> Statistics {
 
 /// What the store knows of all files together.
 fn total_statistics(schema: &SchemaRef, chosen: &[ChosenFile]) -> Statistics {
-    let mut statistics = Statistics::new_unknown(schema);
     let bounds = chosen.iter().map(|chosen| chosen.file.time_bounds());
-    let times = bounds.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)));
     let rows: u64 = chosen.iter().map(ChosenFile::rows).sum();
-    statistics.num_rows = Precision::Exact(rows as usize);
-    if let (Some(times), Some(time)) = (times, statistics.column_statistics.first_mut()) {
-        *time = time_statistics(times);
-    }
+    let statistics = statistics(schema, rows as usize, bounds);
     let is_exact =
         |chosen: &ChosenFile| chosen.file.stats().is_some() && chosen.selection.is_none();
     if chosen.iter().all(is_exact) {
@@ -311,6 +290,21 @@ fn total_statistics(schema: &SchemaRef, chosen: &[ChosenFile]) -> Statistics {
     } else {
         statistics.to_inexact()
     }
+}
+
+/// Statistics of so many rows, whose times lie between these bounds; of the other columns nothing is known.
+fn statistics(
+    schema: &SchemaRef,
+    rows: usize,
+    bounds: impl Iterator<Item = (i64, i64)>,
+) -> Statistics {
+    let mut statistics = Statistics::new_unknown(schema);
+    statistics.num_rows = Precision::Exact(rows);
+    let times = bounds.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)));
+    if let (Some(times), Some(time)) = (times, statistics.column_statistics.first_mut()) {
+        *time = time_statistics(times);
+    }
+    statistics
 }
 
 fn time_statistics((earliest, latest): (i64, i64)) -> ColumnStatistics {

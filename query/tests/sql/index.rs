@@ -23,6 +23,8 @@ fn row(number: i64) -> HttpEvent {
         status: (number % 7 > 0).then_some(if number % 9_000 == 1 { 503 } else { 200 }),
         tls: (number % 3 > 0).then_some(number < 10_000),
         conn_id: Some(number / 100),
+        // All of one process, so that rows stand in the files in the order of their numbers.
+        identity: http(0, 0).identity,
         ..http(number, TEN_OCLOCK + number * 1_000)
     }
 }
