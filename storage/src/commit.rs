@@ -128,8 +128,13 @@ fn worth_merging(sealed: &[Arc<SealedBatch>], limits: BatchLimits) -> usize {
         let is_logged = batch.logged.get().is_some();
         let count = batch.rows.num_rows();
         let fits = rows + count <= limits.rows && bytes + batch.bytes <= limits.bytes;
+        // A batch between them may have been dropped, and rows are known by their places.
+        let is_next = sealed
+            .get(place + 1)
+            .is_none_or(|later| batch.end_row() == later.first_row);
         let is_in_order = sealed.len() - place < MERGED_BATCHES || count <= rows;
         if !(fits
+            && is_next
             && is_in_order
             && batch.is_waiting()
             && *logged.get_or_insert(is_logged) == is_logged)

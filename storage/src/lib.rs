@@ -14,6 +14,7 @@
 
 #![forbid(unsafe_code)]
 
+mod arrivals;
 mod cache;
 mod catalog;
 mod commit;
@@ -49,6 +50,7 @@ pub mod tables;
 mod wal;
 mod window;
 
+pub use arrivals::Arrivals;
 pub use error::StoreError;
 pub use file::{DataFile, FileStats};
 pub use losses::{LossReason, StoreLoss};

@@ -67,6 +67,11 @@ impl Losses {
         }
     }
 
+    /// Rows that nobody has taken the loss of yet.
+    pub(crate) fn waiting_rows(&self) -> u64 {
+        self.0.lock().iter().map(|loss| loss.rows).sum()
+    }
+
     pub(crate) fn take(&self) -> Vec<StoreLoss> {
         std::mem::take(&mut *self.0.lock())
     }

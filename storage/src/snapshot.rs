@@ -22,6 +22,9 @@ pub struct Snapshot {
     pub batches: Vec<RecordBatch>,
     /// Earliest and latest `time` (µs) of each of the batches, also where `time` is not in the projection.
     pub batch_times: Vec<(i64, i64)>,
+    /// How many rows the table had accepted: with [`crate::Store::arrivals`], the rows after this one follow these
+    /// without a gap.
+    pub accepted: u64,
 }
 
 impl Snapshot {
@@ -30,6 +33,7 @@ impl Snapshot {
         columns: &[usize],
         state: &TableState,
         open: Option<(RecordBatch, (i64, i64))>,
+        accepted: u64,
         found_unreadable: bool,
     ) -> Self {
         let mut batches = Vec::with_capacity(state.sealed.len() + 1);
@@ -56,6 +60,7 @@ impl Snapshot {
             files,
             batches,
             batch_times,
+            accepted,
         }
     }
 }

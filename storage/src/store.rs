@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 
+use crate::arrivals::Arrivals;
 use crate::commit::BatchLimits;
 use crate::discard::Discarded;
 use crate::durable::create_directory;
@@ -295,6 +296,17 @@ impl Store {
             .snapshot(projection, found_unreadable)
     }
 
+    /// The rows that a table accepted after its first `after`, as far as they are in memory. The place to begin from
+    /// is that of a [`snapshot`](Self::snapshot) or the end of another look at the arrivals.
+    pub fn arrivals(&self, table: TableId, after: u64) -> Arrivals {
+        self.core.table(table).arrivals(after, &self.core.budget)
+    }
+
+    /// How many rows a table accepted in all its time.
+    pub fn accepted(&self, table: TableId) -> u64 {
+        self.core.table(table).accepted()
+    }
+
     /// Where the files of snapshots are read from.
     pub fn object_store(&self) -> Arc<dyn ObjectStore> {
         Arc::clone(&self.core.reading.object_store)
@@ -380,6 +392,11 @@ impl Store {
             Some(remote) => self.core.deliver(remote, true).await.map(drop),
             None => Ok(()),
         }
+    }
+
+    /// Rows that had to go and that [`take_losses`](Self::take_losses) has not told of yet.
+    pub fn untold_losses(&self) -> u64 {
+        self.core.losses.waiting_rows()
     }
 
     /// Rows that had to go since the last call, by table and reason.

@@ -183,6 +183,13 @@ impl Table {
         self.open_bytes.store(0, Ordering::Relaxed);
     }
 
+    /// Seals the open rows; returns how many rows the table accepted and the state that holds all of them.
+    pub(crate) fn sealed_state(&self, budget: &Budget) -> (u64, Arc<TableState>) {
+        let mut open = self.open.lock();
+        self.seal_open(&mut open, budget);
+        (open.accepted(), self.state.load_full())
+    }
+
     /// Adds a batch as the newest.
     pub(crate) fn push(&self, batch: SealedBatch, budget: &Budget) {
         let batch = Arc::new(batch);
@@ -217,14 +224,15 @@ impl Table {
             every_column = (0..self.id.schema().fields().len()).collect();
             &every_column
         };
-        let (open_rows, state) = {
+        let (open_rows, accepted, state) = {
             let open = self.open.lock();
             let rows = open
                 .since
                 .map(|_| (open.builder.snapshot(columns), open.times));
-            (rows, self.state.load_full())
+            (rows, open.accepted(), self.state.load_full())
         };
-        Snapshot::new(self.id, columns, &state, open_rows, found_unreadable)
+        let id = self.id;
+        Snapshot::new(id, columns, &state, open_rows, accepted, found_unreadable)
     }
 
     /// When the oldest row of the window arrived.
