@@ -32,6 +32,10 @@ pub enum QueryErrorKind {
     Deadline,
     /// It needs more memory than queries may use, or the statement is too long.
     TooLarge,
+    /// It was cancelled by its id.
+    Cancelled,
+    /// Too many queries ran already, and none ended in time: ask again later.
+    Busy,
     /// A fault of weir.
     Internal,
 }
@@ -47,6 +51,8 @@ impl QueryErrorKind {
             Self::Execution => "execution",
             Self::Deadline => "deadline",
             Self::TooLarge => "too_large",
+            Self::Cancelled => "cancelled",
+            Self::Busy => "busy",
             Self::Internal => "internal",
         }
     }

@@ -7,7 +7,6 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{FieldRef, Schema};
@@ -22,21 +21,7 @@ use datafusion::physical_plan::joins::utils::JoinFilter;
 use datafusion::physical_plan::joins::{NestedLoopJoinExec, NestedLoopJoinExecBuilder};
 
 use crate::error::{QueryError, QueryErrorKind};
-
-/// Whether anybody still waits for a query.
-#[derive(Debug, Default)]
-pub(crate) struct Interest(AtomicBool);
-
-impl Interest {
-    /// Nobody waits any more.
-    pub(crate) fn lose(&self) {
-        self.0.store(true, Ordering::Release);
-    }
-
-    fn is_lost(&self) -> bool {
-        self.0.load(Ordering::Acquire)
-    }
-}
+use crate::interest::Interest;
 
 /// The same plan, which stops soon after the interest in it is lost.
 pub(crate) fn interruptible(

@@ -15,25 +15,43 @@
 
 #![forbid(unsafe_code)]
 
+mod admission;
 mod answer;
+mod asked;
 mod catalog;
 mod choose;
+mod completeness;
 mod diagnose;
+mod driver;
 mod engine;
 mod error;
+mod follow;
 mod functions;
+mod interest;
 mod interrupt;
 mod leaf;
+mod ledger;
+mod limits;
 mod lookup;
 mod macros;
+mod memory;
 mod names;
+mod progress;
 mod prune;
 mod reader;
 mod request;
+mod running;
+mod session;
+mod size;
 mod statement;
 mod table;
 
-pub use answer::{BatchStream, QueryAnswer, Summary};
-pub use engine::{Engine, EngineOptions};
+pub use answer::{BatchStream, QueryAnswer, Summary, Truncation};
+pub use completeness::{Completeness, TablePresence, TimeRange};
+pub use engine::Engine;
 pub use error::{Position, QueryError, QueryErrorKind};
+pub use follow::{FollowAnswer, FollowStream, Followed};
+pub use limits::{EngineOptions, Limits};
+pub use progress::Progress;
 pub use request::QueryRequest;
+pub use running::{QueryId, QueryState, QueryStatus};

@@ -1,11 +1,13 @@
 //! What a caller asks.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use datafusion::common::{ParamValues, ScalarValue};
 use serde_json::{Map, Value};
 
 use crate::error::{QueryError, QueryErrorKind};
+use crate::running::QueryId;
 
 /// A query and its limits.
 #[derive(Debug, Clone, Default)]
@@ -16,8 +18,14 @@ pub struct QueryRequest {
     pub params: Map<String, Value>,
     /// How long it may take, the reading of the answer included; the engine's default without.
     pub timeout: Option<Duration>,
-    /// Most rows of the answer; the engine's default without.
+    /// Most rows of the answer, if that is less than the engine allows.
     pub limit: Option<usize>,
+    /// Most bytes of the answer's values, if that is less than the engine allows; see [`crate::Limits::bytes`].
+    pub max_bytes: Option<u64>,
+    /// What it is to be known by; a random id without.
+    pub id: Option<QueryId>,
+    /// Who asks: no client can have all the queries that may run at a time.
+    pub client: Option<Arc<str>>,
     /// Start of the time range, inclusive, in microseconds since 1970-01-01 UTC: `$__from` and `$__timeFilter`.
     pub from: Option<i64>,
     /// End of the time range, exclusive, in microseconds since 1970-01-01 UTC: `$__to` and `$__timeFilter`.

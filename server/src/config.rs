@@ -1,5 +1,7 @@
 //! The settings of `weir serve`: the same names on the command line and in the configuration file.
 
+mod parse;
+mod queries;
 mod retain;
 
 use std::path::{Path, PathBuf};
@@ -7,9 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use serde::{Deserialize, Deserializer, de};
-use weir_storage::{Bucket, BucketUrlError, Fsync, Retention, TableId};
+use serde::Deserialize;
+use weir_storage::{Fsync, Retention, TableId};
 
+pub(crate) use parse::parse_store;
+use parse::{duration, fsync, parse_fsync, parse_size, size, store};
+pub(crate) use queries::QueryConfig;
 use retain::RetainRule;
 
 /// Where data lies unless told otherwise.
@@ -89,61 +94,48 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "always|DURATION|never", value_parser = parse_fsync)]
     #[serde(deserialize_with = "fsync")]
     pub fsync: Option<Fsync>,
-}
 
-fn parse_fsync(text: &str) -> Result<Fsync, String> {
-    match text {
-        "always" => Ok(Fsync::Always),
-        "never" => Ok(Fsync::Never),
-        _ => match humantime::parse_duration(text) {
-            Ok(Duration::ZERO) | Err(_) => Err(format!(
-                "{text:?} is none of `always`, `never` and an interval such as 200ms"
-            )),
-            Ok(interval) => Ok(Fsync::Every(interval)),
-        },
-    }
-}
+    /// Memory for sorts, joins and groups of all queries together [default: 256MiB]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    #[serde(deserialize_with = "size")]
+    pub query_memory: Option<ByteSize>,
 
-fn fsync<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Fsync>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    parse_fsync(&text).map(Some).map_err(de::Error::custom)
-}
+    /// Disk, within the data directory, for what outgrows that memory [default: 10GiB]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    #[serde(deserialize_with = "size")]
+    pub query_disk: Option<ByteSize>,
 
-/// Refuses what is no bucket before anything else is done.
-pub(crate) fn parse_store(url: &str) -> Result<String, BucketUrlError> {
-    Bucket::from_url(url).map(|bucket| bucket.url().to_owned())
-}
+    /// Queries that run at a time; others wait [default: two for each processor, at least 4]
+    #[arg(long, value_name = "N")]
+    pub max_queries: Option<usize>,
 
-fn store<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    parse_store(&text).map(Some).map_err(de::Error::custom)
-}
+    /// How long a query may wait for others before it is refused [default: 10s]
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[serde(deserialize_with = "duration")]
+    pub queue_timeout: Option<Duration>,
 
-fn parse_size(text: &str) -> Result<ByteSize, String> {
-    text.parse()
-        .map_err(|_| format!("{text:?} is no size such as 256MiB"))
-}
+    /// How long a query may take that does not say so itself [default: 30s]
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[serde(deserialize_with = "duration")]
+    pub query_timeout: Option<Duration>,
 
-/// A size as TOML has it.
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "a size such as \"256MiB\"")]
-enum Size {
-    Bytes(u64),
-    Text(String),
-}
+    /// The longest time a query may ask for [default: 10m]
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[serde(deserialize_with = "duration")]
+    pub max_query_timeout: Option<Duration>,
 
-fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ByteSize>, D::Error> {
-    match Size::deserialize(deserializer)? {
-        Size::Bytes(bytes) => Ok(Some(ByteSize::b(bytes))),
-        Size::Text(text) => parse_size(&text).map(Some).map_err(de::Error::custom),
-    }
-}
+    /// Most rows of any answer [default: 10000000]
+    #[arg(long, value_name = "N")]
+    pub max_rows: Option<usize>,
 
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    humantime::parse_duration(&text)
-        .map(Some)
-        .map_err(|error| de::Error::custom(format!("{text:?} is no duration such as 10s: {error}")))
+    /// Most bytes of the values of any answer [default: 4GiB]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    #[serde(deserialize_with = "size")]
+    pub max_bytes: Option<ByteSize>,
+
+    /// Queries that follow new rows at a time [default: 64]
+    #[arg(long, value_name = "N")]
+    pub max_followers: Option<usize>,
 }
 
 /// The settings in force.
@@ -175,6 +167,8 @@ pub(crate) struct Config {
     pub dns_timeout: Duration,
     /// When new rows reach the disk.
     pub fsync: Fsync,
+    /// What queries may use.
+    pub queries: QueryConfig,
 }
 
 /// Settings that cannot be used.
@@ -205,6 +199,9 @@ pub(crate) enum ConfigError {
     /// Two rules for the same table.
     #[error("--retain names {0} twice; write one rule with both limits, for example {0}=7d,50GB")]
     Retain(String),
+    /// A number of things that must be there.
+    #[error("{0} must be more than 0")]
+    None(&'static str),
     /// An interval of no length.
     #[error("{0} must be longer than nothing; write for example 10s")]
     Zero(&'static str),
@@ -214,6 +211,7 @@ impl Config {
     /// The settings of the command line over those of the file, over the defaults.
     pub(crate) fn resolve(flags: Settings, file: Option<&Path>) -> Result<Self, ConfigError> {
         let file = file.map(read).transpose()?.unwrap_or_default();
+        let queries = QueryConfig::resolve(&flags, &file)?;
         let Settings {
             data,
             listen,
@@ -228,6 +226,7 @@ impl Config {
             flow_interval,
             dns_timeout,
             fsync,
+            ..
         } = flags;
         let cgroups = if cgroup.is_empty() {
             file.cgroup
@@ -267,6 +266,7 @@ impl Config {
                 DEFAULT_DNS_TIMEOUT,
             )?,
             fsync: fsync.or(file.fsync).unwrap_or_default(),
+            queries,
         })
     }
 }
@@ -327,10 +327,12 @@ mod tests {
         let file = file_with(
             "data = '/srv/weir'\nlisten = '127.0.0.1:1'\nmemory = '1MiB'\nno-capture = true\n\
              cgroup = ['/a', '/b']\nflow-interval = '2s'\nfsync = 'never'\nnode = 'file'\n\
-             spill-age = '5s'\nstore = 's3://bucket/a/'\nlocal-cache = '1GB'\nretain = ['flows=1h', '*=1GB']\n",
+             spill-age = '5s'\nstore = 's3://bucket/a/'\nlocal-cache = '1GB'\nretain = ['flows=1h', '*=1GB']\n\
+             max-queries = 3\nmax-rows = 7\n",
         );
         let flags = Settings {
             node: Some("flag".to_owned()),
+            max_rows: Some(5),
             cgroup: vec!["/c".into()],
             retain: vec!["flows=1d".parse().expect("a rule")],
             ..Settings::default()
@@ -358,6 +360,11 @@ mod tests {
                 flow_interval: Duration::from_secs(2),
                 dns_timeout: DEFAULT_DNS_TIMEOUT,
                 fsync: Fsync::Never,
+                queries: QueryConfig {
+                    max_queries: Some(3),
+                    max_rows: 5,
+                    ..QueryConfig::default()
+                },
             }
         );
     }
@@ -382,6 +389,11 @@ mod tests {
             "fsync = 'sometimes'",
             "fsync = '0s'",
             "spill-age = '0s'",
+            "query-timeout = '0s'",
+            "max-queries = 0",
+            "max-queries = -1",
+            "max-rows = 0",
+            "query-memory = '1KiB'",
             "store = 'bucket'",
             "local-cache = 'big'",
             "retain = ['flows']",

@@ -6,6 +6,7 @@
 //! ```
 
 use std::io::{self, Write as _};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use weir_query::{Engine, EngineOptions, QueryError};
+use weir_query::{Engine, QueryError};
 use weir_storage::{
     Bucket, BucketUrlError, MaintenanceHandle, RemoteOptions, SpillerHandle, Store, StoreError,
     StoreOptions,
@@ -148,13 +149,8 @@ impl Service {
             None => None,
         };
         let store = Store::open(options).await?;
-        let engine = Engine::new(
-            Arc::clone(&store),
-            EngineOptions {
-                spill_dir: spill_directory(&config.data),
-                ..EngineOptions::default()
-            },
-        )?;
+        let options = config.queries.engine_options(spill_directory(&config.data));
+        let engine = Engine::new(Arc::clone(&store), options)?;
         let losses = Arc::new(LossTotals::default());
         let capture = if config.capture {
             CaptureState::start(config, StoreSink::new(&store, &losses))?
@@ -163,8 +159,8 @@ impl Service {
         };
         let app = App {
             node: Arc::clone(&config.node),
+            metrics: Metrics::new(&engine, &store, &losses, &capture),
             engine,
-            metrics: Metrics::new(&store, &losses, &capture),
             store: Arc::clone(&store),
             capture: capture.clone(),
             losses: Arc::clone(&losses),
@@ -172,7 +168,8 @@ impl Service {
             started_at: Utc::now(),
         };
         let (stop_api, stopped) = oneshot::channel();
-        let api = axum::serve(listener, router(Arc::new(app))).with_graceful_shutdown(async {
+        let routes = router(Arc::new(app)).into_make_service_with_connect_info::<SocketAddr>();
+        let api = axum::serve(listener, routes).with_graceful_shutdown(async {
             // An error means that the sender is gone, which is a stop too.
             let _ = stopped.await;
         });

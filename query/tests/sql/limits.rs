@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use weir_query::{EngineOptions, QueryErrorKind, QueryRequest};
+use weir_query::{EngineOptions, QueryErrorKind, QueryRequest, Truncation};
 
 use crate::support::{Bench, lines};
 
@@ -67,7 +67,7 @@ async fn a_limit_cuts_and_says_so() {
         let (batches, summary) = bench.run(request).await.unwrap();
         assert_eq!(lines(&batches).len(), rows);
         assert_eq!(
-            (summary.rows, summary.is_truncated),
+            (summary.rows, summary.truncated.is_some()),
             (rows as u64, is_truncated)
         );
     }
@@ -76,14 +76,14 @@ async fn a_limit_cuts_and_says_so() {
         ..QueryRequest::new("SELECT path FROM http_events LIMIT 3")
     };
     let (_, summary) = bench.run(with_own_limit).await.unwrap();
-    assert_eq!((summary.rows, summary.is_truncated), (3, false));
+    assert_eq!((summary.rows, summary.truncated), (3, None));
 }
 
 #[tokio::test]
-async fn a_default_limit_holds_for_queries_without_one() {
+async fn the_engines_limit_holds_for_every_query() {
     let bench = Bench::with(EngineOptions {
         threads: 1,
-        default_limit: Some(5),
+        max_rows: Some(5),
         ..EngineOptions::default()
     })
     .await;
@@ -92,7 +92,10 @@ async fn a_default_limit_holds_for_queries_without_one() {
         .run(QueryRequest::new("SELECT * FROM http_events"))
         .await
         .unwrap();
-    assert_eq!((summary.rows, summary.is_truncated), (5, true));
+    assert_eq!(
+        (summary.rows, summary.truncated),
+        (5, Some(Truncation::Rows))
+    );
     assert!(bench.rows("EXPLAIN SELECT * FROM http_events").await.len() > 2);
 }
 

@@ -7,7 +7,7 @@ use arrow::json::writer::{JsonArray, Writer};
 use serde_json::{Value, json};
 use weir_query::Summary;
 
-use super::{Encoder, ndjson, sql_type};
+use super::{Encoder, ndjson, sql_type, stats};
 
 /// Encoder of [`super::Format::Json`].
 pub(super) struct Json(Writer<Vec<u8>, JsonArray>);
@@ -39,12 +39,7 @@ impl Encoder for Json {
     }
 
     fn finish(&mut self, summary: &Summary) -> Result<Vec<u8>, ArrowError> {
-        let stats = json!({
-            "rows": summary.rows,
-            "elapsed_ms": summary.elapsed.as_secs_f64() * 1_000.0,
-            "truncated": summary.is_truncated,
-        });
-        self.end("stats", &stats)
+        self.end("stats", &stats(summary))
     }
 
     fn fail(&mut self, error: &Value) -> Option<Vec<u8>> {

@@ -6,10 +6,12 @@
 
 mod arrow_stream;
 mod csv;
+mod follow;
 mod json;
 mod ndjson;
 mod parquet;
 mod schema;
+mod stats;
 mod table;
 mod time;
 
@@ -22,7 +24,9 @@ use serde_json::Value;
 use weir_query::Summary;
 
 pub use arrow_stream::Codec;
+pub(crate) use follow::{FollowEncoder, FollowForm};
 pub use schema::{distinct_names, renamed, sql_type};
+pub(crate) use stats::{instant, stats};
 pub use table::Table;
 pub(crate) use table::visible;
 

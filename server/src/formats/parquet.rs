@@ -9,7 +9,7 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{WriterProperties, WriterVersion};
 use weir_query::Summary;
 
-use super::Encoder;
+use super::{Encoder, stats};
 
 /// Rows of a row group, at most.
 const GROUP_ROWS: usize = 128 * 1024;
@@ -51,10 +51,13 @@ impl Encoder for Parquet {
     }
 
     fn finish(&mut self, summary: &Summary) -> Result<Vec<u8>, ArrowError> {
-        self.0.append_key_value_metadata(KeyValue::new(
-            "weir.truncated".to_owned(),
-            summary.is_truncated.to_string(),
-        ));
+        for (key, value) in [
+            ("weir.truncated", summary.truncated.is_some().to_string()),
+            ("weir.stats", stats(summary).to_string()),
+        ] {
+            let entry = KeyValue::new(key.to_owned(), value);
+            self.0.append_key_value_metadata(entry);
+        }
         self.0.finish()?;
         self.take()
     }

@@ -1,10 +1,14 @@
 //! The one place where failures become HTTP statuses and error objects.
 
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use weir_query::{Position, QueryError, QueryErrorKind};
+
+/// When to ask again where too many ask at a time.
+const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
 /// An error as clients see it: `{"error": {...}}` with a status.
 #[derive(Debug, Clone)]
@@ -106,6 +110,9 @@ const fn status_of(kind: QueryErrorKind) -> StatusCode {
         | QueryErrorKind::Execution => StatusCode::BAD_REQUEST,
         QueryErrorKind::Deadline => StatusCode::REQUEST_TIMEOUT,
         QueryErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        // Whoever asked is still there, and what they asked for is not any more.
+        QueryErrorKind::Cancelled => StatusCode::CONFLICT,
+        QueryErrorKind::Busy => StatusCode::SERVICE_UNAVAILABLE,
         QueryErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
@@ -113,6 +120,10 @@ const fn status_of(kind: QueryErrorKind) -> StatusCode {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let body = serde_json::json!({ "error": self.body });
-        (self.status, Json(body)).into_response()
+        let mut response = (self.status, Json(body)).into_response();
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(RETRY_AFTER, RETRY_SECONDS);
+        }
+        response
     }
 }

@@ -2,6 +2,7 @@
 
 mod bucket;
 mod collectors;
+mod queries;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,8 +16,10 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
-use weir_query::QueryErrorKind;
+use weir_query::{Engine, QueryErrorKind};
 use weir_storage::Store;
+
+use queries::QueryCollector;
 
 use super::App;
 use super::error::ApiError;
@@ -55,8 +58,10 @@ pub(super) enum QueryOutcome {
     TooLarge,
     /// It was weir's fault.
     Failed,
-    /// The client left.
+    /// The client left, or it was cancelled by its id.
     Cancelled,
+    /// It found too many others.
+    Busy,
 }
 
 /// A query under way. Unless told otherwise, it counts as cancelled when dropped.
@@ -69,8 +74,13 @@ pub(super) struct Observation {
 }
 
 impl Metrics {
-    /// Counters that begin at zero, and views of those that the store and the capture keep.
-    pub fn new(store: &Arc<Store>, losses: &Arc<LossTotals>, capture: &CaptureState) -> Self {
+    /// Counters that begin at zero, and views of those that the engine, the store and the capture keep.
+    pub fn new(
+        engine: &Arc<Engine>,
+        store: &Arc<Store>,
+        losses: &Arc<LossTotals>,
+        capture: &CaptureState,
+    ) -> Self {
         let mut registry = Registry::with_prefix("weir");
         let durations = Durations::new_with_constructor(duration_histogram as fn() -> Histogram);
         registry.register_with_unit(
@@ -81,6 +91,7 @@ impl Metrics {
         );
         let running = Gauge::default();
         registry.register("queries_running", "Queries under way", running.clone());
+        registry.register_collector(Box::new(QueryCollector(Arc::clone(engine))));
         collectors::register(&mut registry, store, losses, capture);
         Self {
             registry,
@@ -110,6 +121,8 @@ impl QueryOutcome {
             | QueryErrorKind::NotAllowed
             | QueryErrorKind::Execution => Self::Refused,
             QueryErrorKind::Deadline => Self::Deadline,
+            QueryErrorKind::Cancelled => Self::Cancelled,
+            QueryErrorKind::Busy => Self::Busy,
             QueryErrorKind::TooLarge => Self::TooLarge,
             QueryErrorKind::Internal => Self::Failed,
         }
@@ -123,6 +136,7 @@ impl QueryOutcome {
             Self::TooLarge => "too_large",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
+            Self::Busy => "busy",
         }
     }
 }

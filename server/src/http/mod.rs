@@ -4,12 +4,17 @@
 //!   request -> parameters, format -> Engine -> batches -> Encoder -> body, a chunk at a time
 //! ```
 
+mod caller;
 mod error;
+mod facts;
+mod follow;
 mod health;
 mod home;
 mod metrics;
 mod negotiate;
+mod parameters;
 mod process;
+mod queries;
 mod sql;
 mod status;
 mod stream;
@@ -69,6 +74,11 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/status", get(status::status))
         .route("/api/v1/tables", get(tables::tables))
         .route("/api/v1/tables/{name}", get(tables::table))
+        .route("/api/v1/queries", get(queries::list))
+        .route(
+            "/api/v1/queries/{id}",
+            get(queries::one).delete(queries::cancel),
+        )
         .route("/api/v1/sql", get(sql::by_query).post(sql::by_body))
         .fallback(no_route)
         .method_not_allowed_fallback(wrong_method)

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use axum::http::{HeaderMap, StatusCode, header};
 
 use super::error::ApiError;
-use crate::formats::{Codec, Format};
+use crate::formats::{Codec, FollowForm, Format};
 
 /// The format to answer in.
 pub(super) fn negotiate(
@@ -46,6 +46,37 @@ pub(super) fn negotiate(
         }
         other => other,
     })
+}
+
+/// The form of an answer that goes on: NDJSON unless another is asked for.
+pub(super) fn negotiate_follow(
+    format: Option<&str>,
+    codecs: Option<&str>,
+    headers: &HeaderMap,
+) -> Result<FollowForm, ApiError> {
+    let accepts = |media: &str| {
+        let accepted = headers.get_all(header::ACCEPT).iter();
+        let mut accepted = accepted.filter_map(|value| value.to_str().ok());
+        accepted.any(|value| value.to_ascii_lowercase().contains(media))
+    };
+    let is_sse = match format {
+        Some(name) => name.eq_ignore_ascii_case("sse"),
+        None => accepts("text/event-stream"),
+    };
+    if is_sse {
+        return Ok(FollowForm::Events);
+    }
+    // Without a wish, JSON stands for itself only where it is named.
+    let names_json = format.is_some() || accepts("json");
+    match negotiate(format, codecs, headers)? {
+        Format::Ndjson => Ok(FollowForm::Ndjson),
+        Format::Arrow(codec) => Ok(FollowForm::Arrow(codec)),
+        Format::Json if !names_json => Ok(FollowForm::Ndjson),
+        other => Err(not_acceptable(&format!(
+            "new rows cannot be sent as {}; there are ndjson, sse and arrow",
+            other.name()
+        ))),
+    }
 }
 
 fn not_acceptable(message: &impl ToString) -> ApiError {

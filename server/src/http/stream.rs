@@ -3,23 +3,30 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use futures::StreamExt as _;
-use weir_query::{BatchStream, QueryAnswer, QueryRequest};
+use http_body::Frame;
+use http_body_util::StreamBody;
+use tokio::time::timeout;
+use weir_query::{BatchStream, Engine, QueryAnswer, QueryError, QueryRequest};
 
 use super::error::{ApiError, ErrorBody};
 use super::metrics::{Observation, QueryOutcome};
-use super::{App, Compressed};
+use super::{App, Compressed, facts};
 use crate::formats::{Encoder, Format, distinct_names, renamed};
 
 /// Rows that become text in one go; wide rows take kilobytes each.
 const TEXT_ROWS: usize = 1024;
+/// How long the status waits, after the first rows, to see whether they were all: then everything about the answer
+/// stands in its headers, which every client can read, and not in trailers.
+const GLANCE: Duration = Duration::from_millis(20);
 
 /// Starts the query and answers with a body that streams its rows.
 ///
@@ -30,12 +37,14 @@ pub(super) async fn respond(
     format: Format,
 ) -> Result<Response, ApiError> {
     let mut observation = app.metrics.observe_query();
-    let failed = |error: weir_query::QueryError, observation: &mut Observation| {
+    let failed = |error: QueryError, observation: &mut Observation| {
         observation.end(QueryOutcome::of(error.kind));
         ApiError::from(error)
     };
     let QueryAnswer {
+        id,
         schema,
+        limits,
         mut batches,
     } = match app.engine.query(request).await {
         Ok(answer) => answer,
@@ -54,6 +63,7 @@ pub(super) async fn respond(
         Err(error) => return Err(failed(error, &mut observation)),
     };
     let mut pump = Pump {
+        engine: Arc::clone(&app.engine),
         format,
         beginning: Vec::new(),
         schema,
@@ -61,6 +71,7 @@ pub(super) async fn respond(
         waiting: VecDeque::new(),
         state: State::Done,
         observation,
+        has_trailers: false,
     };
     match first {
         Some(batch) => {
@@ -71,20 +82,37 @@ pub(super) async fn respond(
         }
         None => pump.state = State::Ending(encoder),
     }
+    let has_ended = match timeout(GLANCE, pump.batches.next()).await {
+        Ok(None) => true,
+        Ok(Some(Ok(batch))) => {
+            pump.accept(&batch)
+                .map_err(|error| no_form(format, &error))?;
+            false
+        }
+        Ok(Some(Err(error))) => return Err(failed(error, &mut pump.observation)),
+        Err(_) => false,
+    };
+    pump.has_trailers = !has_ended;
+    let summary = pump.batches.summary();
     let body = futures::stream::unfold(pump, |mut pump| async move {
         let chunk = pump.next().await?;
         Some((chunk, pump))
     })
     // Compression polls once more after the end.
     .fuse();
-    let mut response = Response::new(Body::from_stream(body));
-    response.headers_mut().insert(
+    let mut response = Response::new(Body::new(StreamBody::new(body)));
+    let headers = response.headers_mut();
+    headers.insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static(format.media_type()),
     );
-    response
-        .headers_mut()
-        .insert(header::VARY, HeaderValue::from_static("accept"));
+    headers.insert(header::VARY, HeaderValue::from_static("accept"));
+    facts::begin(headers, &id, &limits);
+    if has_ended {
+        facts::end(headers, &summary);
+    } else {
+        facts::announce(headers);
+    }
     if format.is_compressed() {
         response.extensions_mut().insert(Compressed);
     }
@@ -102,6 +130,7 @@ fn no_form(format: Format, error: &ArrowError) -> ApiError {
 
 /// An answer on its way to the client. Dropping it, as happens when the client hangs up, cancels the query.
 struct Pump {
+    engine: Arc<Engine>,
     format: Format,
     /// What was encoded before the status went out.
     beginning: Vec<u8>,
@@ -111,6 +140,8 @@ struct Pump {
     waiting: VecDeque<RecordBatch>,
     state: State,
     observation: Observation,
+    /// Whether what is known at the end goes behind the rows.
+    has_trailers: bool,
 }
 
 enum State {
@@ -118,6 +149,8 @@ enum State {
     Rows(Box<dyn Encoder>),
     /// All rows are encoded; the end is not.
     Ending(Box<dyn Encoder>),
+    /// The rows are sent; what there is to say of them is not.
+    Trailers,
     /// Nothing more to send.
     Done,
 }
@@ -136,7 +169,8 @@ impl Pump {
             self.state = State::Rows(encoder);
             return Ok(Ok(()));
         };
-        let (encoder, bytes) = off_the_reactor(encoder, move |encoder| encoder.batch(&piece))
+        let engine = Arc::clone(&self.engine);
+        let (encoder, bytes) = encode(engine, encoder, move |encoder| encoder.batch(&piece))
             .await
             .map_err(|error| ApiError::internal(format!("the rows cannot be encoded: {error}")))?;
         Ok(bytes.map(|bytes| {
@@ -147,19 +181,24 @@ impl Pump {
 
     /// The next bytes for the client; an error breaks the connection, which is how formats without a way to say so
     /// tell of a failure.
-    async fn next(&mut self) -> Option<io::Result<Bytes>> {
+    async fn next(&mut self) -> Option<io::Result<Frame<Bytes>>> {
         if !self.beginning.is_empty() {
-            return Some(Ok(std::mem::take(&mut self.beginning).into()));
+            return Some(Ok(Frame::data(std::mem::take(&mut self.beginning).into())));
         }
         loop {
             let bytes = match std::mem::replace(&mut self.state, State::Done) {
                 State::Rows(encoder) => self.rows(encoder).await,
                 State::Ending(encoder) => self.end(encoder).await,
+                State::Trailers => {
+                    let mut trailers = HeaderMap::new();
+                    facts::end(&mut trailers, &self.batches.summary());
+                    return Some(Ok(Frame::trailers(trailers)));
+                }
                 State::Done => return None,
             };
             match bytes {
                 Ok(bytes) if bytes.is_empty() => {}
-                Ok(bytes) => return Some(Ok(bytes.into())),
+                Ok(bytes) => return Some(Ok(Frame::data(bytes.into()))),
                 Err(error) => {
                     let format = self.format.name();
                     tracing::warn!(format, %error, "an answer broke off");
@@ -186,8 +225,9 @@ impl Pump {
             }
             return Ok(Vec::new());
         };
+        let engine = Arc::clone(&self.engine);
         let (mut encoder, bytes) =
-            off_the_reactor(encoder, move |encoder| encoder.batch(&piece)).await?;
+            encode(engine, encoder, move |encoder| encoder.batch(&piece)).await?;
         match bytes {
             Ok(bytes) => {
                 self.state = State::Rows(encoder);
@@ -202,7 +242,11 @@ impl Pump {
 
     async fn end(&mut self, encoder: Box<dyn Encoder>) -> io::Result<Vec<u8>> {
         let summary = self.batches.summary();
-        let (_, bytes) = off_the_reactor(encoder, move |encoder| encoder.finish(&summary)).await?;
+        let engine = Arc::clone(&self.engine);
+        let (_, bytes) = encode(engine, encoder, move |encoder| encoder.finish(&summary)).await?;
+        if self.has_trailers {
+            self.state = State::Trailers;
+        }
         self.observation.end(QueryOutcome::Ok);
         bytes.map_err(io::Error::other)
     }
@@ -232,15 +276,15 @@ fn fail(encoder: &mut dyn Encoder, error: ErrorBody) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Encodes on a thread that may be busy for a while, so that other clients are served meanwhile.
-async fn off_the_reactor<T: Send + 'static>(
+/// Encodes on a thread that may be busy for a while and gives way to others.
+async fn encode<T: Send + 'static>(
+    engine: Arc<Engine>,
     mut encoder: Box<dyn Encoder>,
     encode: impl FnOnce(&mut dyn Encoder) -> T + Send + 'static,
 ) -> io::Result<(Box<dyn Encoder>, T)> {
-    tokio::task::spawn_blocking(move || {
+    let work = move || {
         let bytes = encode(&mut *encoder);
         (encoder, bytes)
-    })
-    .await
-    .map_err(io::Error::other)
+    };
+    engine.offload(work).await.map_err(io::Error::other)
 }

@@ -37,20 +37,24 @@ struct Server {
 
 impl Server {
     fn with_rows(rows: i64) -> Self {
+        Self::with_options(rows, EngineOptions::default())
+    }
+
+    fn with_options(rows: i64, options: EngineOptions) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let runtime = Runtime::new().unwrap();
-        let options = StoreOptions::new(directory.path(), "node-a");
-        let store = runtime.block_on(Store::open(options)).unwrap();
+        let store_options = StoreOptions::new(directory.path(), "node-a");
+        let store = runtime.block_on(Store::open(store_options)).unwrap();
         for number in 0..rows {
             store.append(Row::from(event(number)));
         }
-        let engine = Engine::new(Arc::clone(&store), EngineOptions::default()).unwrap();
+        let engine = Engine::new(Arc::clone(&store), options).unwrap();
         let losses = Arc::new(LossTotals::default());
         let capture = CaptureState::Off;
         let app = App {
             node: "node-a".into(),
+            metrics: Metrics::new(&engine, &store, &losses, &capture),
             engine,
-            metrics: Metrics::new(&store, &losses, &capture),
             store: Arc::clone(&store),
             capture,
             losses,
@@ -59,7 +63,8 @@ impl Server {
         };
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
-        runtime.spawn(axum::serve(listener, router(Arc::new(app))).into_future());
+        let routes = router(Arc::new(app)).into_make_service_with_connect_info::<SocketAddr>();
+        runtime.spawn(axum::serve(listener, routes).into_future());
         Self {
             address,
             store,

@@ -133,8 +133,9 @@ impl Answer {
             timeout: *timeout,
             ..QueryRequest::new(sql)
         };
-        let QueryAnswer { schema, batches } =
-            runtime.block_on(engine.query(request)).map_err(refused)?;
+        let QueryAnswer {
+            schema, batches, ..
+        } = runtime.block_on(engine.query(request)).map_err(refused)?;
         Ok(Self {
             schema: distinct_names(&schema),
             batches,

@@ -1,0 +1,226 @@
+//! Looks for new rows again and again, and brings those that match to the reader.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::common::ScalarValue;
+use datafusion::common::tree_node::{Transformed, TreeNode as _};
+use datafusion::error::DataFusionError;
+use datafusion::execution::{SendableRecordBatchStream, SessionState};
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, col, lit};
+use datafusion::physical_plan::execute_stream;
+use datafusion::sql::parser::Statement as PlannedStatement;
+use datafusion::sql::sqlparser::tokenizer::TokenWithSpan;
+use futures::{FutureExt as _, StreamExt as _};
+use tokio::sync::oneshot;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use super::pipeline::{NoPipeline, Pipeline};
+use super::queue::Queue;
+use crate::catalog::{Snapshots, catalog};
+use crate::diagnose::Diagnosis;
+use crate::engine::panicked;
+use crate::error::QueryError;
+use crate::interrupt::interruptible;
+use crate::macros::MacroValues;
+use crate::request::{QueryRequest, bind};
+use crate::running::{QueryState, Tracked};
+use crate::session::Shared;
+use crate::statement::parse;
+
+/// How often it looks for new rows.
+const INTERVAL: Duration = Duration::from_millis(100);
+/// Rows that are looked at in one go.
+const STEP_ROWS: usize = 8_192;
+/// How long a reader may keep history waiting before its slot goes to another.
+const SLOW: Duration = Duration::from_millis(50);
+
+/// Follows one query.
+pub(super) struct Worker {
+    pub(super) shared: Arc<Shared>,
+    pub(super) request: QueryRequest,
+    pub(super) queue: Arc<Queue>,
+    pub(super) tracked: Arc<Tracked>,
+}
+
+/// What to do, and from where on.
+struct Planned {
+    pipeline: Pipeline,
+    history: Option<SendableRecordBatchStream>,
+    /// Rows that the table had accepted before the first new one.
+    after: u64,
+}
+
+impl Worker {
+    pub(super) async fn run_to_the_end(
+        self,
+        planned: oneshot::Sender<Result<SchemaRef, QueryError>>,
+    ) {
+        let (queue, tracked) = (Arc::clone(&self.queue), Arc::clone(&self.tracked));
+        let run = AssertUnwindSafe(async {
+            tokio::select! {
+                biased;
+                () = self.tracked.interest.lost() => {}
+                () = self.run(planned) => {}
+            }
+        });
+        if run.catch_unwind().await.is_err() {
+            queue.fail(panicked());
+        }
+        tracked.rests();
+    }
+
+    async fn run(&self, planned: oneshot::Sender<Result<SchemaRef, QueryError>>) {
+        // Planning and history are work like any other; waiting for rows is not.
+        let admission = &self.shared.admission;
+        let mut slot = admission.enter(&self.tracked.client, false).await.ok();
+        let plan = match self.plan().await {
+            Ok(plan) => plan,
+            Err(error) => {
+                // The caller may have gone meanwhile.
+                let _ = planned.send(Err(error));
+                return;
+            }
+        };
+        let Planned {
+            pipeline,
+            history,
+            after,
+        } = plan;
+        if planned.send(Ok(Arc::clone(&pipeline.schema))).is_err() {
+            return;
+        }
+        let told = async {
+            if let Some(mut history) = history {
+                while let Some(rows) = history.next().await {
+                    let rows = rows?;
+                    if timeout(SLOW, self.queue.has_room()).await.is_err() {
+                        slot.take();
+                        self.queue.has_room().await;
+                    }
+                    if rows.num_rows() > 0 {
+                        self.queue.offer(rows);
+                    }
+                }
+                self.tracked.rests();
+            }
+            slot.take();
+            self.tracked.enter(QueryState::Following);
+            self.follow(&pipeline, after).await
+        };
+        if let Err(error) = told.await {
+            self.queue.fail(self.diagnosis(&[]).of(&error));
+        }
+    }
+
+    /// Goes on until an error or until nobody waits any more.
+    async fn follow(&self, pipeline: &Pipeline, mut after: u64) -> Result<(), DataFusionError> {
+        let mut ticks = interval(INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let arrivals = self.shared.store.arrivals(pipeline.table, after);
+            after = arrivals.through;
+            if arrivals.missed > 0 {
+                self.queue.miss(arrivals.missed);
+            }
+            for batch in &arrivals.batches {
+                for start in (0..batch.num_rows()).step_by(STEP_ROWS) {
+                    let rows = batch.slice(start, STEP_ROWS.min(batch.num_rows() - start));
+                    self.offer(pipeline.apply(&rows)?);
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+    }
+
+    fn offer(&self, rows: RecordBatch) {
+        if rows.num_rows() > 0 {
+            self.queue.offer(rows);
+        }
+    }
+
+    async fn plan(&self) -> Result<Planned, QueryError> {
+        let request = &self.request;
+        let values = MacroValues {
+            from: request.from,
+            to: request.to,
+            interval: request.interval,
+        };
+        let params = bind(&request.params)?;
+        let parsed = parse(&request.sql, &values, &request.params)?;
+        let diagnosed = |error: DataFusionError| self.diagnosis(&parsed.tokens).of(&error);
+        let shared = &self.shared;
+        let snapshots = Arc::new(Snapshots::new(Arc::clone(&shared.store)));
+        let mut state = shared.state.clone();
+        state.mark_start_execution();
+        let tables = catalog(&snapshots, &shared.reader, shared.options.use_indexes);
+        state.register_catalog_list(tables.map_err(diagnosed)?);
+        let statement = PlannedStatement::Statement(Box::new(parsed.statement));
+        let plan = state.statement_to_plan(statement).await;
+        let plan = plan.and_then(|plan| plan.with_param_values(params));
+        let plan = plan.map_err(diagnosed)?;
+        let pipeline = Pipeline::new(&plan, &state).map_err(|error| match error {
+            NoPipeline::Refused(error) => error,
+            NoPipeline::Failed(error) => diagnosed(error),
+        })?;
+        let after = shared.store.accepted(pipeline.table);
+        let Some(from) = request.from else {
+            return Ok(Planned {
+                pipeline,
+                history: None,
+                after,
+            });
+        };
+        let history = self.history(plan, from, &state, &snapshots).await;
+        let history = history.map_err(diagnosed)?;
+        let snapshot = snapshots.of(pipeline.table);
+        Ok(Planned {
+            history: Some(history),
+            after: snapshot.map_or(after, |taken| taken.snapshot.accepted),
+            pipeline,
+        })
+    }
+
+    /// The rows since `from` (µs) that are there already, in order of time where the answer has one.
+    async fn history(
+        &self,
+        plan: LogicalPlan,
+        from: i64,
+        state: &SessionState,
+        snapshots: &Snapshots,
+    ) -> Result<SendableRecordBatchStream, DataFusionError> {
+        let plan = plan.transform_up(|node| {
+            if !matches!(node, LogicalPlan::TableScan(_)) {
+                return Ok(Transformed::no(node));
+            }
+            let from = ScalarValue::TimestampMicrosecond(Some(from), Some("UTC".into()));
+            let since = LogicalPlanBuilder::from(node).filter(col("time").gt_eq(lit(from)))?;
+            Ok(Transformed::yes(since.build()?))
+        })?;
+        let mut plan = plan.data;
+        if plan.schema().has_column_with_unqualified_name("time") {
+            let sorted = LogicalPlanBuilder::from(plan).sort([col("time").sort(true, false)])?;
+            plan = sorted.build()?;
+        }
+        let plan = state.optimize(&plan)?;
+        snapshots.take_for(&plan)?;
+        let planner = state.query_planner();
+        let plan = planner.create_physical_plan(&plan, state).await?;
+        let plan = interruptible(plan, &self.tracked.interest)?;
+        let stream = execute_stream(Arc::clone(&plan), self.shared.task(state)?)?;
+        self.tracked.runs(plan);
+        Ok(stream)
+    }
+
+    fn diagnosis<'a>(&'a self, tokens: &'a [TokenWithSpan]) -> Diagnosis<'a> {
+        Diagnosis {
+            tokens,
+            tables: &self.shared.tables,
+            functions: &self.shared.functions,
+        }
+    }
+}
