@@ -1,7 +1,10 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 use arrow::datatypes::DataType;
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::registry::FunctionRegistry as _;
 use datafusion::logical_expr::{ColumnarValue, Volatility, create_udf};
+use futures::StreamExt as _;
 use weir_storage::StoreOptions;
 
 use super::*;

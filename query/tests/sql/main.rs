@@ -2,10 +2,14 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod answers;
+mod completeness;
 mod errors;
+mod following;
 mod functions;
+mod hostile;
 mod index;
 mod limits;
 mod pruning;
 mod snapshots;
 mod support;
+mod watching;

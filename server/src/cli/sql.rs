@@ -3,6 +3,7 @@
 mod offline;
 mod online;
 mod refusal;
+mod remarks;
 
 use std::error::Error;
 use std::io::{self, IsTerminal as _, Write};
@@ -30,6 +31,7 @@ Examples:
   weir sql --format parquet 'SELECT * FROM flows' > flows.parquet
   weir sql --store s3://flows/prod 'SELECT node, count(*) FROM flows GROUP BY node'
   weir sql < report.sql
+  weir sql --follow 'SELECT time, host, path, status FROM http_events WHERE status >= 500'
 
 Tables and columns: weir sql 'SHOW TABLES', or GET /api/v1/tables of a server.";
 
@@ -68,6 +70,19 @@ pub(super) struct Sql {
     /// How long it may take, such as 30s or 2m
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     timeout: Option<Duration>,
+
+    /// Go on with new rows as they come, of a query that only filters and projects; as NDJSON, or with --format arrow
+    #[arg(long, conflicts_with_all = ["data", "store"])]
+    follow: bool,
+
+    /// With --follow: rows since then come first, as `-5m` or a time
+    #[arg(
+        long,
+        value_name = "TIME",
+        requires = "follow",
+        allow_hyphen_values = true
+    )]
+    from: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -106,6 +121,8 @@ struct Question {
     sql: String,
     limit: Option<usize>,
     timeout: Option<Duration>,
+    follow: bool,
+    from: Option<String>,
 }
 
 /// Why there is no answer, or only a part.
@@ -142,7 +159,11 @@ impl Sql {
             Some(sql) if sql != "-" => sql.to_owned(),
             _ => io::read_to_string(io::stdin().lock())?,
         };
-        let format = self.format.streamed();
+        let format = match self.format {
+            // A table cannot be drawn before its last row is there.
+            Output::Table if self.follow => Some(Format::Ndjson),
+            other => other.streamed(),
+        };
         if format.is_some_and(Format::is_binary) && io::stdout().is_terminal() {
             return Err(
                 "this format is not for a terminal; send it to a file, as in `> result`".into(),
@@ -152,6 +173,8 @@ impl Sql {
             sql,
             limit: self.limit,
             timeout: self.timeout,
+            follow: self.follow,
+            from: self.from.clone(),
         };
         let mut out = io::BufWriter::new(io::stdout().lock());
         let answered = if let Some(format) = format {
@@ -201,10 +224,16 @@ impl Sql {
         format: Format,
         out: &mut dyn Write,
     ) -> Result<(), SqlError> {
-        match self.files() {
-            Some(files) => offline::stream(&files, question, format, out),
-            None => online::stream(&self.server(), question, format, out),
+        let remarks = match self.files() {
+            Some(files) => offline::stream(&files, question, format, out)?,
+            None => online::stream(&self.server(), question, format, out)?,
+        };
+        // JSON says it itself.
+        if format != Format::Json {
+            remark(remarks.cut(self.limit.is_some()));
+            remark(remarks.incomplete().as_deref());
         }
+        Ok(())
     }
 
     fn table(
@@ -221,25 +250,36 @@ impl Sql {
             is_cut |= batch.num_rows() > room;
             table.push(&batch.slice(0, batch.num_rows().min(room)))
         };
-        match self.files() {
+        let remarks = match self.files() {
             Some(files) => offline::batches(&files, question, &mut take)?,
             None => online::batches(&self.server(), question, &mut take)?,
-        }
+        };
         let Some(table) = table else {
             return Ok(());
         };
         table.write(out)?;
         let rows = table.rows();
         let word = if rows == 1 { "row" } else { "rows" };
-        writeln!(out, "({rows} {word})")?;
+        match remarks.incomplete() {
+            Some(remark) => writeln!(out, "({rows} {word}; {remark})")?,
+            None => writeln!(out, "({rows} {word})")?,
+        }
         out.flush()?;
         if is_cut {
-            // Beside the table, not in it: whoever reads the output as text gets rows only.
-            let _ = writeln!(
-                io::stderr(),
-                "weir: only the first {rows} rows are shown; --limit N shows more, --format csv all"
-            );
+            remark(Some(&format!(
+                "only the first {rows} rows are shown; --limit N shows more, --format csv all"
+            )));
+        } else {
+            remark(remarks.cut(false));
         }
         Ok(())
+    }
+}
+
+/// Says something beside the answer, not in it: whoever reads the output as text gets rows only.
+fn remark(text: Option<&str>) {
+    if let Some(text) = text {
+        // Standard error may be closed.
+        let _ = writeln!(io::stderr(), "weir: {text}");
     }
 }

@@ -2,9 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 mod errors;
+mod following;
 mod formats;
 mod observing;
 mod streaming;
+mod watching;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

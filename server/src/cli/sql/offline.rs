@@ -14,6 +14,7 @@ use tokio::runtime::{Builder, Runtime};
 use weir_query::{BatchStream, Engine, EngineOptions, QueryAnswer, QueryError, QueryRequest};
 use weir_storage::{Bucket, RemoteOptions, Store};
 
+use super::remarks::Remarks;
 use super::{Question, SqlError};
 use crate::formats::{Format, distinct_names, renamed};
 
@@ -60,7 +61,7 @@ pub(super) fn stream(
     question: &Question,
     format: Format,
     out: &mut dyn Write,
-) -> Result<(), SqlError> {
+) -> Result<Remarks, SqlError> {
     let mut answer = Answer::start(files, question)?;
     let mut encoder = format.encoder(&answer.schema)?;
     loop {
@@ -80,9 +81,10 @@ pub(super) fn stream(
             None => break,
         }
     }
-    out.write_all(&encoder.finish(&answer.batches.summary())?)?;
+    let summary = answer.batches.summary();
+    out.write_all(&encoder.finish(&summary)?)?;
     out.flush()?;
-    Ok(())
+    Ok(Remarks::of(&summary))
 }
 
 /// Hands over the rows of the answer; first a batch without rows, for the columns.
@@ -90,13 +92,13 @@ pub(super) fn batches(
     files: &Files<'_>,
     question: &Question,
     take: &mut dyn FnMut(&RecordBatch) -> Result<(), ArrowError>,
-) -> Result<(), SqlError> {
+) -> Result<Remarks, SqlError> {
     let mut answer = Answer::start(files, question)?;
     take(&RecordBatch::new_empty(SchemaRef::clone(&answer.schema)))?;
     while let Some(batch) = answer.next() {
         take(&batch?)?;
     }
-    Ok(())
+    Ok(Remarks::of(&answer.batches.summary()))
 }
 
 /// A running query over files.
@@ -116,6 +118,9 @@ impl Answer {
             sql,
             limit,
             timeout,
+            // Only a server sees rows come.
+            follow: _,
+            from: _,
         } = question;
         let runtime = Builder::new_current_thread()
             .enable_all()

@@ -7,9 +7,10 @@ use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamReader;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use ureq::Agent;
 
+use super::remarks::Remarks;
 use super::{Question, SqlError};
 use crate::formats::Format;
 use crate::http::ErrorBody;
@@ -42,8 +43,8 @@ pub(super) fn stream(
     question: &Question,
     format: Format,
     out: &mut dyn Write,
-) -> Result<(), SqlError> {
-    let mut answer = ask(server, question, format)?;
+) -> Result<Remarks, SqlError> {
+    let (mut answer, query) = ask(server, question, format)?;
     let mut buffer = vec![0; 64 * 1024];
     let mut last_line = LastLine::default();
     loop {
@@ -56,11 +57,14 @@ pub(super) fn stream(
         let bytes = buffer.get(..read).unwrap_or_default();
         last_line.push(bytes);
         out.write_all(bytes)?;
+        if question.follow {
+            out.flush()?;
+        }
     }
     out.flush()?;
     match last_line.failure(format) {
         Some(failure) => Err(SqlError::Query(Box::new(failure))),
-        None => Ok(()),
+        None => Ok(query.remarks()),
     }
 }
 
@@ -69,8 +73,8 @@ pub(super) fn batches(
     server: &str,
     question: &Question,
     take: &mut dyn FnMut(&RecordBatch) -> Result<(), ArrowError>,
-) -> Result<(), SqlError> {
-    let answer = ask(server, question, Format::Arrow(None))?;
+) -> Result<Remarks, SqlError> {
+    let (answer, query) = ask(server, question, Format::Arrow(None))?;
     let broken = |error: ArrowError| {
         SqlError::other(ServerError::Broken {
             source: io::Error::other(error),
@@ -81,14 +85,43 @@ pub(super) fn batches(
     for batch in reader {
         take(&batch.map_err(broken)?)?;
     }
-    Ok(())
+    Ok(query.remarks())
 }
 
-fn ask(server: &str, question: &Question, format: Format) -> Result<impl Read + use<>, SqlError> {
+/// A query that a server has answered.
+struct Asked {
+    agent: Agent,
+    /// Where the server tells of it.
+    url: String,
+}
+
+impl Asked {
+    /// What the server says of the answer now that it is read: a server that has forgotten it says nothing.
+    fn remarks(&self) -> Remarks {
+        let told = self.agent.get(&self.url).call();
+        let text = told.ok().and_then(|told| {
+            let mut text = String::new();
+            let mut reader = told.into_body().into_reader().take(ERROR_BYTES);
+            reader.read_to_string(&mut text).ok().map(|_| text)
+        });
+        let status = text.and_then(|text| serde_json::from_str::<Value>(&text).ok());
+        status.map_or_else(Remarks::default, |status| {
+            Remarks::of_stats(&status["stats"])
+        })
+    }
+}
+
+fn ask(
+    server: &str,
+    question: &Question,
+    format: Format,
+) -> Result<(impl Read + use<>, Asked), SqlError> {
     let Question {
         sql,
         limit,
         timeout,
+        follow,
+        from,
     } = question;
     let mut body = json!({ "sql": sql });
     if let Some(limit) = limit {
@@ -96,6 +129,12 @@ fn ask(server: &str, question: &Question, format: Format) -> Result<impl Read + 
     }
     if let Some(timeout) = timeout {
         body["timeout_ms"] = json!(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
+    }
+    if *follow {
+        body["follow"] = json!(true);
+    }
+    if let Some(from) = from {
+        body["from"] = json!(from);
     }
     let agent: Agent = Agent::config_builder()
         .http_status_as_error(false)
@@ -123,8 +162,14 @@ fn ask(server: &str, question: &Question, format: Format) -> Result<impl Read + 
         })?;
     let status = response.status();
     let media_type = response.headers().get("content-type").cloned();
+    let id = response.headers().get("weir-query-id");
+    let id = id.and_then(|id| id.to_str().ok()).unwrap_or_default();
+    let asked = Asked {
+        agent,
+        url: format!("{base}/api/v1/queries/{id}"),
+    };
     if status.is_success() && media_type.is_some_and(|value| value == format.media_type()) {
-        return Ok(response.into_body().into_reader());
+        return Ok((response.into_body().into_reader(), asked));
     }
     let mut text = String::new();
     // What cannot be read is no error object either.
