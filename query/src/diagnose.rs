@@ -43,6 +43,10 @@ impl Diagnosis<'_> {
                 column: span.start.column,
             });
         let diagnosed = match root(error) {
+            // However the function that met it wraps it.
+            error if error.to_string().contains(NO_REGULAR_EXPRESSION) => {
+                regular_expression(&error.to_string())
+            }
             DataFusionError::SchemaError(error, _) => self.schema(error),
             DataFusionError::Plan(text) => self.plan(text),
             DataFusionError::NotImplemented(text) if text.contains("support") => {
@@ -281,6 +285,21 @@ fn find<E: std::error::Error + 'static>(error: &DataFusionError) -> Option<&E> {
         };
     }
     None
+}
+
+/// How the planner's functions say that a pattern is none.
+const NO_REGULAR_EXPRESSION: &str = "egular expression did not compile";
+
+fn regular_expression(text: &str) -> QueryError {
+    let what = if text.contains("CompiledTooBig") {
+        "is too large"
+    } else {
+        "cannot be read"
+    };
+    QueryError::new(
+        QueryErrorKind::Invalid,
+        format!("a regular expression {what}"),
+    )
 }
 
 fn exhausted(text: &str) -> QueryError {

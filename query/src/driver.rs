@@ -15,8 +15,9 @@ use datafusion::physical_plan::execute_stream;
 use datafusion::sql::parser::Statement as PlannedStatement;
 use datafusion::sql::sqlparser::tokenizer::TokenWithSpan;
 use futures::{FutureExt as _, StreamExt as _};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, block_in_place};
 use tokio::time::{sleep_until, timeout, timeout_at};
 
 use crate::admission::Slot;
@@ -115,10 +116,18 @@ impl Driver {
                     () = self.shared.store.refresh() => {}
                 }
             }
-            let plan = tokio::select! {
-                biased;
-                () = self.tracked.interest.lost() => return,
-                plan = self.plan() => plan,
+            // What is planned for long on a thread of the engine keeps no other query from its threads.
+            let plan = block_in_place(|| {
+                Handle::current().block_on(async {
+                    tokio::select! {
+                        biased;
+                        () = self.tracked.interest.lost() => None,
+                        plan = self.plan() => Some(plan),
+                    }
+                })
+            });
+            let Some(plan) = plan else {
+                return;
             };
             let plan = match plan {
                 Ok(plan) => plan,

@@ -23,8 +23,8 @@ const BATCHES_AHEAD: usize = 4;
 /// Planning walks trees recursively, and a statement may be as deep as its limits allow. Only what is used is ever
 /// backed by memory.
 const STACK_BYTES: usize = 64 * 1024 * 1024;
-/// Of 99, where 50 is the usual: a niceness of 10, a tenth of the time of a thread that competes.
-const PRIORITY: u8 = 22;
+/// Of 99, where 50 is the usual: a niceness of 5, a third of the time of a thread that competes.
+const PRIORITY: u8 = 35;
 
 /// Answers queries over one store.
 pub struct Engine {

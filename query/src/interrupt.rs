@@ -21,6 +21,7 @@ use datafusion::physical_plan::joins::utils::JoinFilter;
 use datafusion::physical_plan::joins::{NestedLoopJoinExec, NestedLoopJoinExecBuilder};
 
 use crate::error::{QueryError, QueryErrorKind};
+use crate::guard::guarded;
 use crate::interest::Interest;
 
 /// The same plan, which stops soon after the interest in it is lost.
@@ -29,6 +30,7 @@ pub(crate) fn interruptible(
     interest: &Arc<Interest>,
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let plan = plan.transform_up(|node| {
+        let node = guarded(node)?;
         let node = match node.downcast_ref::<NestedLoopJoinExec>() {
             Some(join) => with_watched_filter(join, interest)?,
             None => node,

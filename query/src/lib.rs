@@ -27,6 +27,7 @@ mod engine;
 mod error;
 mod follow;
 mod functions;
+mod guard;
 mod interest;
 mod interrupt;
 mod leaf;

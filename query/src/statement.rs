@@ -2,7 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{Query, Select, Statement, TableFactor, Visit as _, Visitor};
+use datafusion::sql::sqlparser::ast::{
+    Expr, Query, Select, Statement, TableFactor, Visit as _, Visitor,
+};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
@@ -20,6 +22,10 @@ const MAX_BYTES: usize = 256 * 1024;
 const MAX_OPERATORS: usize = 2_000;
 /// Deepest nesting of parentheses and subqueries.
 const MAX_NESTING: usize = 100;
+/// Deepest nesting of subqueries inside expressions: with each level the planner takes twice as long to check them.
+const MAX_SUBQUERIES_DEEP: usize = 6;
+/// Most columns that one SELECT names: the planner compares each of them with all others.
+const MAX_COLUMNS: usize = 1_000;
 
 /// A reading statement, with the tokens it came from (for the place of a name that an error is about).
 pub(crate) struct Parsed {
@@ -169,6 +175,7 @@ fn is_operator(token: &Token) -> bool {
                 | Keyword::EXCEPT
                 | Keyword::INTERSECT
                 | Keyword::JOIN
+                | Keyword::CASE
         ),
         Token::Whitespace(_)
         | Token::Comma
@@ -277,13 +284,17 @@ fn significant(tokens: &[TokenWithSpan]) -> impl Iterator<Item = &TokenWithSpan>
 
 /// Refuses whatever in the statement does not read, however deep it stands.
 fn check_reads(statement: &Statement) -> Result<(), QueryError> {
-    match statement.visit(&mut ReadsOnly) {
+    match statement.visit(&mut ReadsOnly::default()) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
     }
 }
 
-struct ReadsOnly;
+#[derive(Default)]
+struct ReadsOnly {
+    /// Subqueries of expressions around the present place.
+    subqueries: usize,
+}
 
 impl Visitor for ReadsOnly {
     type Break = QueryError;
@@ -307,6 +318,23 @@ impl Visitor for ReadsOnly {
         }
     }
 
+    fn pre_visit_expr(&mut self, expression: &Expr) -> ControlFlow<QueryError> {
+        self.subqueries += usize::from(is_subquery(expression));
+        if self.subqueries > MAX_SUBQUERIES_DEEP {
+            let message =
+                format!("subqueries are nested more than {MAX_SUBQUERIES_DEEP} levels deep");
+            return ControlFlow::Break(
+                too_large(message).with_hint("write them as joins, or in WITH".to_owned()),
+            );
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expression: &Expr) -> ControlFlow<QueryError> {
+        self.subqueries -= usize::from(is_subquery(expression));
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<QueryError> {
         if query.locks.is_empty() {
             return ControlFlow::Continue(());
@@ -317,6 +345,10 @@ impl Visitor for ReadsOnly {
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<QueryError> {
         if select.into.is_some() {
             return ControlFlow::Break(not_allowed("SELECT INTO"));
+        }
+        if select.projection.len() > MAX_COLUMNS {
+            let message = format!("a SELECT names more than {MAX_COLUMNS} columns");
+            return ControlFlow::Break(too_large(message));
         }
         ControlFlow::Continue(())
     }
@@ -333,6 +365,17 @@ impl Visitor for ReadsOnly {
             _ => ControlFlow::Continue(()),
         }
     }
+}
+
+fn is_subquery(expression: &Expr) -> bool {
+    matches!(
+        expression,
+        Expr::Subquery(_)
+            | Expr::Exists { .. }
+            | Expr::InSubquery { .. }
+            | Expr::AnyOp { .. }
+            | Expr::AllOp { .. }
+    )
 }
 
 #[cfg(test)]

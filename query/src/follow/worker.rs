@@ -15,7 +15,9 @@ use datafusion::physical_plan::execute_stream;
 use datafusion::sql::parser::Statement as PlannedStatement;
 use datafusion::sql::sqlparser::tokenizer::TokenWithSpan;
 use futures::{FutureExt as _, StreamExt as _};
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use tokio::task::block_in_place;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::pipeline::{NoPipeline, Pipeline};
@@ -77,7 +79,7 @@ impl Worker {
         // Planning and history are work like any other; waiting for rows is not.
         let admission = &self.shared.admission;
         let mut slot = admission.enter(&self.tracked.client, false).await.ok();
-        let plan = match self.plan().await {
+        let plan = match block_in_place(|| Handle::current().block_on(self.plan())) {
             Ok(plan) => plan,
             Err(error) => {
                 // The caller may have gone meanwhile.
