@@ -10,7 +10,6 @@ pub mod http;
 pub mod live;
 pub mod packet;
 pub mod redact;
-pub mod route;
 pub mod sink;
 pub mod tcp;
 pub mod tracker;

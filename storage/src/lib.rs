@@ -10,7 +10,8 @@
 //!                             \______________ Store::snapshot _________________/
 //! ```
 //!
-//! The store knows what tables there are ([`tables`]) but nothing of protocols, capture or SQL.
+//! The store knows what tables there are ([`tables`]) but nothing of protocols, capture or SQL. How a column is made of
+//! another one alone stands here too ([`route`]), for whoever fills it and whoever asks for it.
 
 #![forbid(unsafe_code)]
 
@@ -39,6 +40,7 @@ mod recovery;
 mod refresh;
 mod remote;
 mod retain;
+mod route;
 mod sealed;
 mod snapshot;
 mod spill;
@@ -58,6 +60,7 @@ pub use maintenance::MaintenanceHandle;
 pub use options::{Fsync, StoreOptions};
 pub use remote::{Bucket, BucketStatus, BucketUrlError, RemoteOptions};
 pub use retain::Retention;
+pub use route::route;
 pub use snapshot::Snapshot;
 pub use spiller::SpillerHandle;
 pub use status::{SHOWN, StoreStatus, TableStatus};

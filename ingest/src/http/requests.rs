@@ -1,5 +1,7 @@
 //! Heads of requests become exchanges that wait for their response.
 
+use weir_storage::route;
+
 use super::body::{Body, Framing, OtherReading};
 use super::connection::Connection;
 use super::detect::Detection;
@@ -10,7 +12,6 @@ use super::queue::{Kind, Pending, Unseen};
 use super::request_line::{LineFlaw, RequestLine, Version};
 use super::shared::{fields_bytes, share};
 use crate::packet::Nanos;
-use crate::route::route;
 use crate::tcp::{Side, Stamp};
 
 impl Connection {

@@ -1,4 +1,5 @@
-//! Routes: a path with its variable parts replaced, so that requests for the same thing group together.
+//! Routes: a path with its variable parts replaced, so that requests for the same thing group together. The column
+//! `route` is filled with them, and the SQL function of that name makes them of other paths.
 //!
 //! | placeholder | stands for |
 //! |---|---|
