@@ -54,5 +54,6 @@ pub use error::{Position, QueryError, QueryErrorKind};
 pub use follow::{FollowAnswer, FollowStream, Followed};
 pub use limits::{EngineOptions, Limits};
 pub use progress::Progress;
+pub use functions::{FunctionInfo, FunctionKind, functions};
 pub use request::QueryRequest;
 pub use running::{QueryId, QueryState, QueryStatus};

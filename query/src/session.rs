@@ -56,12 +56,7 @@ impl Shared {
             .with_runtime_env(environment)
             .with_default_features()
             .build();
-        for function in functions::all() {
-            state.register_udf(function)?;
-        }
-        for function in functions::UNBOUNDED {
-            state.deregister_udf(function)?;
-        }
+        functions::register(&mut state, &store)?;
         let functions = state
             .scalar_functions()
             .keys()

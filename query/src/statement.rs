@@ -12,6 +12,7 @@ use datafusion::sql::sqlparser::tokenizer::{Span, Token, TokenWithSpan, Tokenize
 use serde_json::{Map, Value};
 
 use crate::error::{Position, QueryError, QueryErrorKind};
+use crate::functions;
 use crate::macros::{self, MacroValues};
 use crate::names::nearest;
 
@@ -64,7 +65,7 @@ pub(crate) fn parse(
     let mut parser = Parser::new(&GenericDialect {})
         .with_recursion_limit(MAX_NESTING)
         .with_tokens_with_locations(tokens.clone());
-    let statement = parser
+    let mut statement = parser
         .parse_statement()
         .map_err(|error| parse_error(error, &tokens))?;
     while parser.consume_token(&Token::SemiColon) {}
@@ -73,6 +74,11 @@ pub(crate) fn parse(
         return Err(after_statement(&rest, &tokens));
     }
     check_reads(&statement)?;
+    let range = functions::Range {
+        from: values.from,
+        to: values.to,
+    };
+    functions::complete(&mut statement, range).map_err(|error| parse_error(error, &tokens))?;
     Ok(Parsed { statement, tokens })
 }
 

@@ -1,13 +1,15 @@
 //! `header(req_headers, 'user-agent')`: one header's value, NULL where the message has none.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use arrow::array::{Array as _, ArrayRef, AsArray as _, MapArray, StringArray, StringBuilder};
 use arrow::datatypes::DataType;
 use datafusion::common::{Result, exec_err, plan_err};
 use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
+
+use super::docs::Docs;
 
 /// Looks a header up by its name in any case: the tables keep names in lower case.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -55,7 +57,25 @@ impl ScalarUDFImpl for Header {
         };
         Ok(ColumnarValue::Array(look_up(headers, names.as_string())?))
     }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        Some(&DOCS)
+    }
 }
+
+static DOCS: LazyLock<Documentation> = LazyLock::new(|| {
+    Docs {
+        call: "header(headers, name)",
+        answers: "The value of one header, its name in any case; where it came several times, the values joined by commas. \
+            NULL where the headers lack it, and for NULL.",
+        arguments: &[
+            ("headers", "the column req_headers or resp_headers"),
+            ("name", "the name of a header"),
+        ],
+        example: "SELECT path, header(req_headers, 'User-Agent') FROM http_events",
+    }
+    .build()
+});
 
 fn look_up(headers: &MapArray, names: &StringArray) -> Result<ArrayRef> {
     let (Some(keys), Some(values)) = (

@@ -1,15 +1,17 @@
 //! `ip_in('10.0.0.0/8', client_ip)`: whether an address lies in a network.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use arrow::array::{ArrayRef, AsArray as _, BooleanArray};
 use arrow::compute::take;
 use arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue, exec_datafusion_err, exec_err, plan_err};
 use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
+
+use super::docs::Docs;
 
 /// Evaluates a dictionary column once for each distinct address.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -80,7 +82,26 @@ impl ScalarUDFImpl for IpIn {
             }
         }
     }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        Some(&DOCS)
+    }
 }
+
+static DOCS: LazyLock<Documentation> = LazyLock::new(|| {
+    Docs {
+        call: "ip_in(network, ip)",
+        answers: "Whether the address lies in the network. An IPv4 address inside IPv6 (::ffff:10.0.0.1) counts as the \
+            IPv4 one; otherwise an address of one kind lies in no network of the other. NULL for NULL and for what is \
+            no address; what is no network is an error.",
+        arguments: &[
+            ("network", "a constant such as '10.0.0.0/8' or 'fd00::/8', or a single address"),
+            ("ip", "an address as text"),
+        ],
+        example: "SELECT count(*) FROM http_events WHERE ip_in('10.0.0.0/8', client_ip)",
+    }
+    .build()
+});
 
 fn contains_each(network: Network, addresses: &ArrayRef) -> Result<ArrayRef> {
     if let Some(dictionary) = addresses.as_any_dictionary_opt() {

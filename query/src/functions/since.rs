@@ -1,12 +1,16 @@
 //! `since('5m')`: the time that long before now.
 
+use std::sync::LazyLock;
+
 use arrow::datatypes::{DataType, TimeUnit};
 use chrono::{Months, TimeDelta};
 use datafusion::common::{Result, ScalarValue, internal_err, plan_datafusion_err};
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Documentation, Expr, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
+
+use super::docs::Docs;
 
 /// Becomes a literal of exactly the type of the tables' times while the query is planned, so that it prunes.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -48,12 +52,17 @@ impl ScalarUDFImpl for Since {
             return Ok(ExprSimplifyResult::Original(arguments));
         };
         let span = super::duration::constant("since", argument)?;
-        let time = now
-            .checked_sub_months(Months::new(span.months.unsigned_abs()))
+        let months = Months::new(span.months.unsigned_abs());
+        let by_months = if span.months < 0 {
+            now.checked_add_months(months)
+        } else {
+            now.checked_sub_months(months)
+        };
+        let time = by_months
             .and_then(|time| time.checked_sub_signed(TimeDelta::days(span.days.into())))
             .and_then(|time| time.checked_sub_signed(TimeDelta::nanoseconds(span.nanoseconds)))
             .ok_or_else(|| {
-                plan_datafusion_err!("since reaches back before the first time there is")
+                plan_datafusion_err!("since reaches beyond the times there are")
             })?;
         let literal =
             ScalarValue::TimestampMicrosecond(Some(time.timestamp_micros()), Some("UTC".into()));
@@ -63,4 +72,19 @@ impl ScalarUDFImpl for Since {
     fn invoke_with_args(&self, _arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
         internal_err!("since is a constant by the time a query runs")
     }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        Some(&DOCS)
+    }
 }
+
+static DOCS: LazyLock<Documentation> = LazyLock::new(|| {
+    Docs {
+        call: "since(span)",
+        answers: "The time that long before now, the same throughout a query, so that a condition on time with it chooses \
+            the files to open. A negative span leads into the future; months and years go by the calendar.",
+        arguments: &[("span", "a constant such as '5m', '1h30m', '2 days' or INTERVAL '5 minutes'")],
+        example: "SELECT count(*) FROM http_events WHERE time > since('15m')",
+    }
+    .build()
+});

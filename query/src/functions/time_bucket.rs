@@ -1,5 +1,7 @@
 //! `time_bucket('5m', time)`: the start of the step that a time lies in.
 
+use std::sync::LazyLock;
+
 use arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
 use datafusion::common::{Result, ScalarValue, internal_err, plan_err};
 use datafusion::functions::datetime::date_bin;
@@ -7,8 +9,11 @@ use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Documentation, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
 };
+
+use super::docs::Docs;
 
 /// Computes what `date_bin` computes, but takes the width as text too and keeps the precision of the times
 /// (`date_bin` turns a column of microseconds into one of nanoseconds).
@@ -101,4 +106,23 @@ impl ScalarUDFImpl for TimeBucket {
     fn output_ordering(&self, inputs: &[ExprProperties]) -> Result<SortProperties> {
         date_bin().inner().output_ordering(inputs)
     }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        Some(&DOCS)
+    }
 }
+
+static DOCS: LazyLock<Documentation> = LazyLock::new(|| {
+    Docs {
+        call: "time_bucket(width, time)",
+        answers: "The start of the step of that width that the time lies in. Steps are counted from 1970-01-01 00:00 UTC, \
+            so that days begin at midnight UTC and weeks on a Thursday; months and years go by the calendar. NULL for \
+            NULL; a width that is not above 0 is an error.",
+        arguments: &[
+            ("width", "a constant such as '5m', '1h30m', '1 day', '1 month' or INTERVAL '5 minutes'"),
+            ("time", "a time, or a text with one"),
+        ],
+        example: "SELECT time_bucket('1m', time) AS minute, count(*) FROM http_events GROUP BY minute ORDER BY minute",
+    }
+    .build()
+});

@@ -1,0 +1,172 @@
+//! `dns_name(ip)`: the name that a DNS answer gave an address.
+//!
+//! ```text
+//!   dns_name(ip)  ->  dns_name(ip, (SELECT dns_names(answer_ips, qname, time) FROM dns_events WHERE ...))
+//!     call::complete, before planning      |
+//!                                          one map for the whole query: computed once, from the query's own snapshot,
+//!                                          within its memory and its deadline
+//! ```
+
+mod call;
+mod names;
+mod start;
+
+use std::net::IpAddr;
+use std::sync::LazyLock;
+
+use arrow::array::{Array as _, AsArray as _, MapArray, StringArray};
+use arrow::datatypes::DataType;
+use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
+use datafusion::logical_expr::{
+    ColumnarValue, Documentation, Expr, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+};
+
+use super::docs::Docs;
+use super::texts;
+
+pub(crate) use call::{Range, complete};
+pub(super) use names::DnsNames;
+pub(super) use start::Start;
+
+/// Looks addresses up in a map that [`DnsNames`] made.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct DnsName {
+    signature: Signature,
+}
+
+impl DnsName {
+    pub(super) fn new() -> Self {
+        Self {
+            signature: Signature::user_defined(Volatility::Immutable),
+        }
+    }
+}
+
+impl ScalarUDFImpl for DnsName {
+    fn name(&self) -> &'static str {
+        call::NAME
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    /// The names are left out where they are the usual ones: nobody wrote that query.
+    fn schema_name(&self, arguments: &[Expr]) -> Result<String> {
+        let shown: Vec<String> = arguments
+            .iter()
+            .filter(|argument| !matches!(argument, Expr::ScalarSubquery(_)))
+            .map(|argument| argument.schema_name().to_string())
+            .collect();
+        Ok(format!("{}({})", self.name(), shown.join(",")))
+    }
+
+    fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
+        let [ip, names] = arguments else {
+            return plan_err!("dns_name takes one value, an address, or an address and names");
+        };
+        if *names != names::map_type() && !names.is_null() {
+            return plan_err!("dns_name needs names that dns_names made, not {names}");
+        }
+        Ok(vec![texts::coerced(self.name(), ip)?, names::map_type()])
+    }
+
+    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Utf8)
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [ip, names] = arguments.args.as_slice() else {
+            return exec_err!("dns_name takes two values");
+        };
+        match names {
+            ColumnarValue::Scalar(ScalarValue::Map(names)) => {
+                let names = Names::of(names)?;
+                texts::map_each::<StringArray, _>(ip, |ip| names.look_up(ip))
+            }
+            ColumnarValue::Scalar(_) => Ok(ColumnarValue::Scalar(ScalarValue::Utf8(None))),
+            ColumnarValue::Array(_) => exec_err!(
+                "dns_name needs the same names for all rows: put (SELECT dns_names(...) FROM ...) in parentheses there"
+            ),
+        }
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        Some(&DOCS)
+    }
+}
+
+/// The entries of one map, ascending by address.
+#[derive(Clone, Copy)]
+struct Names<'a> {
+    addresses: &'a StringArray,
+    names: &'a StringArray,
+    start: usize,
+    end: usize,
+}
+
+impl<'a> Names<'a> {
+    fn of(map: &'a MapArray) -> Result<Self> {
+        let (Some(addresses), Some(names)) = (
+            map.keys().as_string_opt::<i32>(),
+            map.values().as_string_opt::<i32>(),
+        ) else {
+            return exec_err!("dns_name needs names that dns_names made");
+        };
+        let (start, end) = if map.is_valid(0) {
+            let offsets = map.value_offsets();
+            (offsets[0] as usize, offsets[1] as usize)
+        } else {
+            (0, 0)
+        };
+        Ok(Self {
+            addresses,
+            names,
+            start,
+            end,
+        })
+    }
+
+    fn look_up(self, ip: &str) -> Option<&'a str> {
+        self.find(ip).or_else(|| {
+            // Perhaps not in the form that the tables have addresses in.
+            let address: IpAddr = ip.parse().ok()?;
+            self.find(&address.to_canonical().to_string())
+        })
+    }
+
+    fn find(self, ip: &str) -> Option<&'a str> {
+        let (mut start, mut end) = (self.start, self.end);
+        while start < end {
+            let middle = start.midpoint(end);
+            match self.addresses.value(middle).cmp(ip) {
+                std::cmp::Ordering::Less => start = middle + 1,
+                std::cmp::Ordering::Greater => end = middle,
+                std::cmp::Ordering::Equal => {
+                    return self
+                        .names
+                        .is_valid(middle)
+                        .then(|| self.names.value(middle));
+                }
+            }
+        }
+        None
+    }
+}
+
+static DOCS: LazyLock<Documentation> = LazyLock::new(|| {
+    Docs {
+        call: "dns_name(ip [, names])",
+        answers: "The name that was asked for when a DNS answer held that address; the newest answer decides where \
+            several names have it. NULL where no answer held it, for NULL and for what is no address. The answers are \
+            those of dns_events in the query's time range and the 24 hours before it (from, to); without from, of the \
+            24 hours before the newest of them. Of more than 65,536 addresses those answered last are known. For other \
+            answers, such as one node's, give names made by dns_names.",
+        arguments: &[
+            ("ip", "an address as text"),
+            ("names", "what dns_names answered, as a subquery in parentheses; optional"),
+        ],
+        example: "SELECT dns_name(dst_ip) AS name, dst_ip, sum(bytes_sent) FROM flows GROUP BY name, dst_ip",
+    }
+    .build()
+});
