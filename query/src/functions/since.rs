@@ -61,9 +61,7 @@ impl ScalarUDFImpl for Since {
         let time = by_months
             .and_then(|time| time.checked_sub_signed(TimeDelta::days(span.days.into())))
             .and_then(|time| time.checked_sub_signed(TimeDelta::nanoseconds(span.nanoseconds)))
-            .ok_or_else(|| {
-                plan_datafusion_err!("since reaches beyond the times there are")
-            })?;
+            .ok_or_else(|| plan_datafusion_err!("since reaches beyond the times there are"))?;
         let literal =
             ScalarValue::TimestampMicrosecond(Some(time.timestamp_micros()), Some("UTC".into()));
         Ok(ExprSimplifyResult::Simplified(Expr::Literal(literal, None)))

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
+use arrow::datatypes::{DataType, IntervalMonthDayNano, IntervalUnit, TimeUnit};
 use datafusion::common::{Result, ScalarValue, internal_err, plan_err};
 use datafusion::functions::datetime::date_bin;
 use datafusion::logical_expr::expr::ScalarFunction;
@@ -14,6 +14,8 @@ use datafusion::logical_expr::{
 };
 
 use super::docs::Docs;
+
+const NANOS_PER_DAY: i128 = 24 * 60 * 60 * 1_000_000_000;
 
 /// Computes what `date_bin` computes, but takes the width as text too and keeps the precision of the times
 /// (`date_bin` turns a column of microseconds into one of nanoseconds).
@@ -84,13 +86,12 @@ impl ScalarUDFImpl for TimeBucket {
         let Some(width) = arguments.first_mut() else {
             return Ok(ExprSimplifyResult::Original(arguments));
         };
-        if matches!(
-            width,
-            Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(_)), _)
-        ) {
+        if let Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(interval)), _) = width {
+            check_width(interval)?;
             return Ok(ExprSimplifyResult::Original(arguments));
         }
         let interval = super::duration::constant("time_bucket", width)?;
+        check_width(&interval)?;
         *width = Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(interval)), None);
         let function = ScalarUDF::new_from_impl(Self::new());
         Ok(ExprSimplifyResult::Simplified(Expr::ScalarFunction(
@@ -110,6 +111,24 @@ impl ScalarUDFImpl for TimeBucket {
     fn documentation(&self) -> Option<&Documentation> {
         Some(&DOCS)
     }
+}
+
+fn check_width(width: &IntervalMonthDayNano) -> Result<()> {
+    let IntervalMonthDayNano {
+        months,
+        days,
+        nanoseconds,
+    } = *width;
+    if months != 0 && (days != 0 || nanoseconds != 0) {
+        return plan_err!(
+            "time_bucket needs a width of either months and years or of days and less"
+        );
+    }
+    let shorter = i128::from(days) * NANOS_PER_DAY + i128::from(nanoseconds);
+    if months <= 0 && shorter <= 0 {
+        return plan_err!("time_bucket needs a width above 0");
+    }
+    Ok(())
 }
 
 static DOCS: LazyLock<Documentation> = LazyLock::new(|| {

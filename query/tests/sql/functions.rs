@@ -1,6 +1,39 @@
 //! weir's own SQL functions.
 
+mod dns_name;
+mod histogram;
+mod quantile;
+mod service_map;
+mod times;
+
 use crate::support::Bench;
+
+/// Asks each query, and compares all answers at once.
+async fn assert_answers(bench: &Bench, cases: &[(&str, &[&str])]) {
+    let mut wrong = Vec::new();
+    for (sql, expected) in cases {
+        let rows = bench.rows(sql).await;
+        if rows != *expected {
+            wrong.push(format!("{sql}\n    gave {rows:?}\n    not  {expected:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Asks each query, which must be refused with that message and hold no words of the planner.
+async fn assert_refused(bench: &Bench, cases: &[(&str, &str)]) {
+    let mut wrong = Vec::new();
+    for (sql, expected) in cases {
+        let error = bench.error(sql).await;
+        let is_plain = !["Utf8", "Float64", "Int64", "DataFusion", "Internal"]
+            .iter()
+            .any(|word| error.message.contains(word));
+        if !error.message.contains(expected) || !is_plain {
+            wrong.push(format!("{sql}\n    {error:?}\n    not  {expected}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
 
 #[tokio::test]
 async fn they_compute_what_they_say() {

@@ -91,6 +91,16 @@ impl ScalarUDFImpl for DnsName {
         }
     }
 
+    /// Keeps the planner from taking the names out as a common part of several calls: as a column they would stand in
+    /// every row. As a subquery they are computed once all the same.
+    fn conditional_arguments<'a>(
+        &self,
+        arguments: &'a [Expr],
+    ) -> Option<(Vec<&'a Expr>, Vec<&'a Expr>)> {
+        let (ip, names) = arguments.split_at_checked(1)?;
+        Some((ip.iter().collect(), names.iter().collect()))
+    }
+
     fn documentation(&self) -> Option<&Documentation> {
         Some(&DOCS)
     }
