@@ -1,4 +1,5 @@
-//! The macros that Grafana and the saved scripts write: `$__timeFilter(column)`, `$__from`, `$__to`, `$__interval`.
+//! The macros that Grafana and the saved scripts write: `$__timeFilter(column)`, `$__from`, `$__to`, `$__interval`, and
+//! those that Grafana's own SQL data sources have for times: `$__timeFrom()`, `$__timeGroup(column, width)`, ...
 //!
 //! They are expanded on tokens rather than on text: one inside a string or a comment stays as it is, and what a macro
 //! becomes keeps the macro's place, so that an error still points into the caller's own text.
@@ -23,7 +24,21 @@ pub(crate) struct MacroValues {
 }
 
 const PREFIX: &str = "$__";
-const NAMES: [&str; 4] = ["$__timeFilter", "$__from", "$__to", "$__interval"];
+const NAMES: [&str; 10] = [
+    "$__timeFilter",
+    "$__from",
+    "$__to",
+    "$__interval",
+    "$__interval_ms",
+    "$__time",
+    "$__timeFrom",
+    "$__timeTo",
+    "$__timeGroup",
+    "$__timeGroupAlias",
+];
+
+/// The name that Grafana looks for the time of a point in.
+const TIME_ALIAS: &str = " AS \"time\"";
 
 /// Steps that read well on an axis, in seconds.
 const ROUND_STEPS: [u64; 14] = [
@@ -54,12 +69,27 @@ pub(crate) fn expand(
             }
             "$__from" => expanded.extend(time(bound("from", values.from, &token)?, token.span)?),
             "$__to" => expanded.extend(time(bound("to", values.to, &token)?, token.span)?),
-            "$__interval" => {
-                let milliseconds = step(values, &token)?.as_millis();
-                expanded.extend(sql(
-                    &format!("INTERVAL '{milliseconds} milliseconds'"),
-                    token.span,
-                )?);
+            "$__timeFrom" => {
+                nothing(&mut tokens, &token)?;
+                expanded.extend(time(bound("from", values.from, &token)?, token.span)?);
+            }
+            "$__timeTo" => {
+                nothing(&mut tokens, &token)?;
+                expanded.extend(time(bound("to", values.to, &token)?, token.span)?);
+            }
+            "$__interval" | "$__interval_ms" => {
+                expanded.extend(interval(&name, values, &token)?);
+            }
+            "$__time" => {
+                expanded.extend(argument(&mut tokens, &token)?);
+                expanded.extend(sql(TIME_ALIAS, token.span)?);
+            }
+            "$__timeGroup" | "$__timeGroupAlias" => {
+                let inside = argument(&mut tokens, &token)?;
+                expanded.extend(time_group(&inside, values, &token)?);
+                if name == "$__timeGroupAlias" {
+                    expanded.extend(sql(TIME_ALIAS, token.span)?);
+                }
             }
             _ => {
                 let hint = crate::names::nearest(&name, NAMES);
@@ -78,29 +108,38 @@ pub(crate) fn expand(
     Ok(expanded)
 }
 
-/// The tokens between the parentheses that follow a macro.
+/// The tokens between the parentheses that follow a macro; there must be some.
 fn argument(
     tokens: &mut impl Iterator<Item = TokenWithSpan>,
     name: &TokenWithSpan,
 ) -> Result<Vec<TokenWithSpan>, QueryError> {
-    let missing = || {
-        QueryError::new(
-            QueryErrorKind::Syntax,
-            format!("`{}` needs a column in parentheses", name.token),
-        )
+    let inside = parenthesised(tokens).filter(|inside| !is_blank(inside));
+    inside.ok_or_else(|| wrong_call(name, "needs a column in parentheses"))
+}
+
+/// The empty parentheses that follow a macro.
+fn nothing(
+    tokens: &mut impl Iterator<Item = TokenWithSpan>,
+    name: &TokenWithSpan,
+) -> Result<(), QueryError> {
+    let inside = parenthesised(tokens).filter(|inside| is_blank(inside));
+    inside
+        .map(|_| ())
+        .ok_or_else(|| wrong_call(name, "needs empty parentheses after it"))
+}
+
+fn wrong_call(name: &TokenWithSpan, what: &str) -> QueryError {
+    QueryError::new(QueryErrorKind::Syntax, format!("`{}` {what}", name.token))
         .at(position(name.span))
-    };
-    let mut significant = tokens
+}
+
+/// What stands between parentheses, the next ones; `None` where something else comes or they do not end.
+fn parenthesised(tokens: &mut impl Iterator<Item = TokenWithSpan>) -> Option<Vec<TokenWithSpan>> {
+    let first = tokens
         .by_ref()
-        .skip_while(|token| matches!(token.token, Token::Whitespace(_)));
-    if !matches!(
-        significant.next(),
-        Some(TokenWithSpan {
-            token: Token::LParen,
-            ..
-        })
-    ) {
-        return Err(missing());
+        .find(|token| !matches!(token.token, Token::Whitespace(_)))?;
+    if first.token != Token::LParen {
+        return None;
     }
     let mut depth = 1_usize;
     let mut inside = Vec::new();
@@ -111,17 +150,83 @@ fn argument(
             _ => {}
         }
         if depth == 0 {
-            break;
+            return Some(inside);
         }
         inside.push(token);
     }
-    let is_empty = inside
+    None
+}
+
+fn is_blank(tokens: &[TokenWithSpan]) -> bool {
+    tokens
         .iter()
-        .all(|token| matches!(token.token, Token::Whitespace(_)));
-    if depth > 0 || is_empty {
-        return Err(missing());
+        .all(|token| matches!(token.token, Token::Whitespace(_)))
+}
+
+/// `time_bucket(width, column)` of `column, width`.
+fn time_group(
+    inside: &[TokenWithSpan],
+    values: &MacroValues,
+    name: &TokenWithSpan,
+) -> Result<Vec<TokenWithSpan>, QueryError> {
+    let arguments = split_at_commas(inside);
+    let [column, width] = arguments.as_slice() else {
+        return Err(wrong_call(
+            name,
+            "takes a column and a width, as in (time, $__interval); weir fills no gaps",
+        ));
+    };
+    if is_blank(column) || is_blank(width) {
+        return Err(wrong_call(
+            name,
+            "needs a column and a width in parentheses",
+        ));
     }
-    Ok(inside)
+    let mut group = sql("time_bucket(", name.span)?;
+    for token in *width {
+        match &token.token {
+            Token::Placeholder(inner) if inner == "$__interval" => {
+                group.extend(interval(inner, values, token)?);
+            }
+            _ => group.push(token.clone()),
+        }
+    }
+    group.extend(sql(", ", name.span)?);
+    group.extend_from_slice(column);
+    group.extend(sql(")", name.span)?);
+    Ok(group)
+}
+
+/// The arguments of a call, by its own commas.
+fn split_at_commas(inside: &[TokenWithSpan]) -> Vec<&[TokenWithSpan]> {
+    let mut depth = 0_usize;
+    inside
+        .split(|token| {
+            match token.token {
+                Token::LParen => depth += 1,
+                Token::RParen => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            depth == 0 && token.token == Token::Comma
+        })
+        .collect()
+}
+
+/// The width of a step: as an `INTERVAL`, or in milliseconds as a number.
+fn interval(
+    name: &str,
+    values: &MacroValues,
+    token: &TokenWithSpan,
+) -> Result<Vec<TokenWithSpan>, QueryError> {
+    let milliseconds = step(values, token)?.as_millis();
+    if name == "$__interval_ms" {
+        sql(&milliseconds.to_string(), token.span)
+    } else {
+        sql(
+            &format!("INTERVAL '{milliseconds} milliseconds'"),
+            token.span,
+        )
+    }
 }
 
 /// `(column >= from AND column < to)`, with the bounds there are.
@@ -234,6 +339,28 @@ mod tests {
     }
 
     #[test]
+    fn the_time_macros_of_grafana_are_there() {
+        const FROM: &str = "arrow_cast(1000000, 'Timestamp(Microsecond, Some(\"UTC\"))')";
+        for (text, becomes) in [
+            ("$__timeFrom()", FROM),
+            ("$__timeFrom ( )", FROM),
+            (
+                "$__timeTo()",
+                "arrow_cast(3601000000, 'Timestamp(Microsecond, Some(\"UTC\"))')",
+            ),
+            ("$__interval_ms / 1000", "60000 / 1000"),
+            ("$__time(h.time)", "h.time AS \"time\""),
+            ("$__timeGroup(h.time, '5m')", "time_bucket( '5m', h.time)"),
+            (
+                "$__timeGroupAlias(coalesce(a, b),$__interval)",
+                "time_bucket(INTERVAL '60000 milliseconds', coalesce(a, b)) AS \"time\"",
+            ),
+        ] {
+            assert_eq!(expanded(text, &HOUR).unwrap(), becomes, "{text}");
+        }
+    }
+
+    #[test]
     fn strings_and_comments_are_left_alone() {
         let text = "SELECT '$__from' /* $__to */";
         assert_eq!(expanded(text, &HOUR).unwrap(), text);
@@ -244,11 +371,20 @@ mod tests {
         let error = expanded("SELECT\n  $__fromm", &HOUR).unwrap_err();
         assert_eq!(error.hint.as_deref(), Some("did you mean `$__from`?"));
         assert_eq!(error.position.map(|p| (p.line, p.column)), Some((2, 3)));
-        for text in ["$__timeFilter", "$__timeFilter(", "$__timeFilter( )"] {
-            assert_eq!(
-                expanded(text, &HOUR).unwrap_err().kind,
-                QueryErrorKind::Syntax
-            );
+        for text in [
+            "$__timeFilter",
+            "$__timeFilter(",
+            "$__timeFilter( )",
+            "$__timeFrom",
+            "$__timeTo(time)",
+            "$__timeFrom(",
+            "$__time()",
+            "$__timeGroup(time)",
+            "$__timeGroup(time,)",
+            "$__timeGroup(time, '5m', NULL)",
+        ] {
+            let error = expanded(text, &HOUR).unwrap_err();
+            assert_eq!(error.kind, QueryErrorKind::Syntax, "{text}");
         }
         assert_eq!(
             expanded("$__from", &MacroValues::default())

@@ -229,6 +229,15 @@ async fn a_time_range_fills_the_macros() {
             "SELECT count(DISTINCT time_bucket($__interval, time)) FROM http_events WHERE $__timeFilter(time)",
             "20",
         ),
+        (
+            "SELECT $__timeFrom() = $__from AND $__timeTo() = $__to, $__interval_ms",
+            "true, 1000",
+        ),
+        (
+            "SELECT count(*) FROM (SELECT $__timeGroupAlias(time, $__interval), count(*) FROM http_events \
+             WHERE $__timeFilter(time) GROUP BY $__timeGroup(time, $__interval)) WHERE \"time\" >= $__timeFrom()",
+            "20",
+        ),
         ("SELECT '$__to'", "$__to"),
     ] {
         let (batches, _) = bench
