@@ -155,6 +155,16 @@ fn sql_speaks_every_format_offline_and_online_alike() {
 }
 
 #[test]
+fn the_functions_are_explained_without_a_server() {
+    let text = stdout(&run(&["sql", "--help-functions"]));
+    for name in ["quantile(x, q)", "dns_name(ip [, names])", "date_trunc"] {
+        assert!(text.contains(name), "{text}");
+    }
+    let both = run(&["sql", "--help-functions", "SELECT 1"]);
+    assert_eq!(both.status.code(), Some(2));
+}
+
+#[test]
 fn a_cut_table_says_so_beside_it() {
     let data = tempfile::tempdir().unwrap();
     let server = Server::start(data.path());

@@ -1,5 +1,6 @@
 //! `weir sql`
 
+mod functions;
 mod offline;
 mod online;
 mod refusal;
@@ -16,6 +17,7 @@ use arrow::error::ArrowError;
 use clap::ValueEnum;
 
 use super::Outcome;
+use super::output::to_stdout;
 use crate::config::{DEFAULT_LISTEN, parse_store};
 use crate::formats::{Format, Table};
 use crate::http::ErrorBody;
@@ -33,7 +35,8 @@ Examples:
   weir sql < report.sql
   weir sql --follow 'SELECT time, host, path, status FROM http_events WHERE status >= 500'
 
-Tables and columns: weir sql 'SHOW TABLES', or GET /api/v1/tables of a server.";
+Tables and columns: weir sql 'SHOW TABLES', or GET /api/v1/tables of a server.
+Functions: weir sql --help-functions.";
 
 /// Answers a query, from a running server, a data directory or a bucket.
 #[derive(Debug, clap::Args)]
@@ -83,6 +86,10 @@ pub(super) struct Sql {
         allow_hyphen_values = true
     )]
     from: Option<String>,
+
+    /// Show the functions of SQL and what they answer
+    #[arg(long, conflicts_with_all = ["query", "data", "store", "server"])]
+    help_functions: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -155,6 +162,11 @@ impl SqlError {
 
 impl Sql {
     pub(super) fn run(self) -> Outcome {
+        if self.help_functions {
+            let all = weir_query::functions()?;
+            to_stdout(|out| functions::write(&all, out))?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let sql = match self.query.as_deref() {
             Some(sql) if sql != "-" => sql.to_owned(),
             _ => io::read_to_string(io::stdin().lock())?,

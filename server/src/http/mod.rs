@@ -8,6 +8,7 @@ mod caller;
 mod error;
 mod facts;
 mod follow;
+mod functions;
 mod health;
 mod home;
 mod metrics;
@@ -79,6 +80,7 @@ pub fn router(app: Arc<App>) -> Router {
             "/api/v1/queries/{id}",
             get(queries::one).delete(queries::cancel),
         )
+        .route("/api/v1/functions", get(functions::list))
         .route("/api/v1/sql", get(sql::by_query).post(sql::by_body))
         .fallback(no_route)
         .method_not_allowed_fallback(wrong_method)

@@ -44,6 +44,32 @@ fn tables_come_with_types_units_docs_and_sizes() {
 }
 
 #[test]
+fn functions_come_with_kind_origin_and_docs() {
+    let server = Server::with_rows(0);
+    let functions = json(server.get("/api/v1/functions"));
+    let find = |name: &str, kind: &str| {
+        functions["functions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|function| function["name"] == name && function["kind"] == kind)
+            .unwrap_or_else(|| panic!("{name}"))
+    };
+    assert_eq!(
+        find("is_private", "scalar")["arguments"],
+        object!([{ "name": "ip", "doc": "an address as text" }])
+    );
+    let quantile = find("quantile", "aggregate");
+    assert_eq!(quantile["origin"], "weir");
+    assert_eq!(quantile["call"], "quantile(x, q)");
+    assert!(quantile["doc"].as_str().unwrap().contains("NULL"));
+    assert!(quantile["example"].as_str().unwrap().contains("quantile("));
+    assert_eq!(find("date_trunc", "scalar")["origin"], "datafusion");
+    find("row_number", "window");
+    find("generate_series", "table");
+}
+
+#[test]
 fn health_readiness_and_status_answer() {
     let server = Server::with_rows(5);
     assert_eq!(json(server.get("/healthz"))["status"], "ok");
