@@ -29,6 +29,8 @@ pub(super) struct Buckets {
     octaves: Vec<i16>,
     /// `1 << level` for each octave, in the order of the values.
     counts: Counts,
+    /// How many values there are.
+    total: u64,
 }
 
 impl Buckets {
@@ -37,11 +39,16 @@ impl Buckets {
             level: FINEST,
             octaves: Vec::new(),
             counts: Counts::new(),
+            total: 0,
         }
     }
 
     pub(super) const fn level(&self) -> u32 {
         self.level
+    }
+
+    pub(super) const fn total(&self) -> u64 {
+        self.total
     }
 
     /// Counts a value, not NaN, `times` times.
@@ -52,7 +59,7 @@ impl Buckets {
 
     /// Counts values of a bucket of the finest width.
     fn add_at(&mut self, octave: i16, fraction: u32, times: u64) {
-        let position = match self.octaves.binary_search(&octave) {
+        let position = match self.position(octave) {
             Ok(position) => position,
             Err(position) => {
                 while (self.octaves.len() + 1) << self.level > MAX_BUCKETS && self.level > 0 {
@@ -66,17 +73,21 @@ impl Buckets {
         };
         let index = (fraction >> (FINEST - self.level)) as usize;
         self.counts.add((position << self.level) + index, times);
+        self.total = self.total.saturating_add(times);
     }
 
-    /// Adds up what another has counted.
-    pub(super) fn merge(&mut self, other: &Self) {
-        self.coarsen_to(other.level);
-        for (octave, index, count) in other.filled() {
-            self.add_at(octave, index << (FINEST - other.level), count);
+    /// Where an octave stands, or would stand.
+    fn position(&self, octave: i16) -> Result<usize, usize> {
+        // Most often there is none missing between the first one and this.
+        let first = self.octaves.first().copied().unwrap_or_default();
+        let guess = usize::from(octave.abs_diff(first));
+        if self.octaves.get(guess) == Some(&octave) {
+            return Ok(guess);
         }
+        self.octaves.binary_search(&octave)
     }
 
-    /// Counts the values of a bucket of a sketch of `level`, which must not be finer than this one's.
+    /// Counts the values of a bucket of another sketch, of `level`; these buckets must not be finer then.
     pub(super) fn add_bucket(&mut self, level: u32, octave: i16, index: u32, count: u64) {
         self.add_at(octave, index << (FINEST - level), count);
     }
@@ -95,15 +106,11 @@ impl Buckets {
 
     /// The buckets with values in them, ascending: octave, index within it, count.
     pub(super) fn filled(&self) -> impl Iterator<Item = (i16, u32, u64)> + '_ {
-        self.octaves
-            .iter()
-            .enumerate()
-            .flat_map(move |(position, octave)| {
-                (0..1_u32 << self.level).filter_map(move |index| {
-                    let count = self.counts.get((position << self.level) + index as usize);
-                    (count > 0).then_some((*octave, index, count))
-                })
-            })
+        let mask = (1_usize << self.level) - 1;
+        self.counts.filled().map(move |(place, count)| {
+            let octave = self.octaves[place >> self.level];
+            (octave, (place & mask) as u32, count)
+        })
     }
 
     /// How many octaves there are.
@@ -270,7 +277,11 @@ mod tests {
             };
             let (one, other) = values.split_at(cut.min(values.len()));
             let (whole, mut merged) = (sketch(&values), sketch(other));
-            merged.merge(&sketch(one));
+            let one = sketch(one);
+            merged.coarsen_to(one.level());
+            for (octave, index, count) in one.filled() {
+                merged.add_bucket(one.level(), octave, index, count);
+            }
             prop_assert_eq!(
                 whole.filled().collect::<Vec<_>>(),
                 merged.filled().collect::<Vec<_>>()

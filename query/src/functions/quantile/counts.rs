@@ -13,11 +13,15 @@ impl Counts {
         Self::Narrow(Vec::new())
     }
 
-    pub(super) fn get(&self, index: usize) -> u64 {
-        match self {
-            Self::Narrow(counts) => u64::from(counts[index]),
-            Self::Wide(counts) => counts[index],
-        }
+    /// Those that are not 0, with their places.
+    pub(super) fn filled(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
+        let (narrow, wide): (&[u32], &[u64]) = match self {
+            Self::Narrow(counts) => (counts, &[]),
+            Self::Wide(counts) => (&[], counts),
+        };
+        let narrow = narrow.iter().map(|count| u64::from(*count)).enumerate();
+        let wide = wide.iter().copied().enumerate();
+        narrow.chain(wide).filter(|(_, count)| *count > 0)
     }
 
     pub(super) fn add(&mut self, index: usize, more: u64) {
@@ -85,11 +89,12 @@ mod tests {
         assert!(matches!(counts, Counts::Narrow(_)));
         counts.add(1, 1);
         counts.add(0, 5);
-        assert_eq!((counts.get(0), counts.get(1)), (5, 1 << 32));
+        let filled = |counts: &Counts| counts.filled().collect::<Vec<_>>();
+        assert_eq!(filled(&counts), [(0, 5), (1, 1 << 32)]);
         counts.halve();
-        assert_eq!(counts.get(0), (1 << 32) + 5);
+        assert_eq!(filled(&counts), [(0, (1 << 32) + 5)]);
         counts.add(0, u64::MAX);
-        assert_eq!(counts.get(0), u64::MAX);
+        assert_eq!(filled(&counts), [(0, u64::MAX)]);
     }
 
     #[test]

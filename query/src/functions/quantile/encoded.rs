@@ -42,10 +42,9 @@ pub(super) fn write(sketch: &Sketch, bytes: &mut Vec<u8>) {
 
 fn write_buckets(buckets: &Buckets, bytes: &mut Vec<u8>) {
     push_count(buckets.octave_count() as u64, bytes);
+    let mut in_octave = Vec::new();
     let mut filled = buckets.filled().peekable();
     while let Some((octave, _, _)) = filled.peek().copied() {
-        bytes.extend_from_slice(&octave.to_le_bytes());
-        let mut in_octave = Vec::new();
         let mut next = 0;
         let mut bucket_count = 0;
         while let Some((_, index, times)) = filled.next_if(|(other, _, _)| *other == octave) {
@@ -54,24 +53,38 @@ fn write_buckets(buckets: &Buckets, bytes: &mut Vec<u8>) {
             next = index + 1;
             bucket_count += 1;
         }
+        bytes.extend_from_slice(&octave.to_le_bytes());
         push_count(bucket_count, bytes);
         bytes.append(&mut in_octave);
     }
 }
 
-/// The sketch that these bytes are.
-pub(super) fn read(bytes: &[u8]) -> Result<Sketch> {
+/// Adds up a sketch and the one that these bytes are. After an error the sketch may hold a part of it.
+pub(super) fn read_into(sketch: &mut Sketch, bytes: &[u8]) -> Result<()> {
     let mut reader = Reader::new(bytes);
-    let sketch = match reader.byte()? {
-        VALUES => read_values(&mut reader)?,
-        BUCKETS => read_buckets(&mut reader)?,
+    match reader.byte()? {
+        VALUES => sketch.take_values(&values(&mut reader)?),
+        BUCKETS => {
+            let level = u32::from(reader.byte()?);
+            let (lowest, highest) = (reader.number()?, reader.number()?);
+            // With a NaN among them there is no order.
+            let is_in_order = matches!(
+                lowest.partial_cmp(&highest),
+                Some(Ordering::Less | Ordering::Equal)
+            );
+            if level > FINEST || !is_in_order {
+                return Err(broken());
+            }
+            sketch.take_buckets(lowest, highest, |buckets| {
+                add_buckets(&mut reader, level, buckets)
+            })?;
+        }
         _ => return Err(broken()),
-    };
-    reader.end()?;
-    Ok(sketch)
+    }
+    reader.end()
 }
 
-fn read_values(reader: &mut Reader<'_>) -> Result<Sketch> {
+fn values(reader: &mut Reader<'_>) -> Result<Vec<(f64, u64)>> {
     let count = reader.count()?;
     if count > MAX_EXACT as u64 {
         return Err(broken());
@@ -85,26 +98,10 @@ fn read_values(reader: &mut Reader<'_>) -> Result<Sketch> {
         }
         values.push((value, times));
     }
-    let mut sketch = Sketch::new();
-    if let (Some((lowest, _)), Some((highest, _))) = (values.first(), values.last()) {
-        (sketch.lowest, sketch.highest) = (*lowest, *highest);
-    }
-    sketch.kept = Kept::Exact(values);
-    Ok(sketch)
+    Ok(values)
 }
 
-fn read_buckets(reader: &mut Reader<'_>) -> Result<Sketch> {
-    let level = u32::from(reader.byte()?);
-    let (lowest, highest) = (reader.number()?, reader.number()?);
-    // With a NaN among them there is no order.
-    let is_in_order = matches!(
-        lowest.partial_cmp(&highest),
-        Some(Ordering::Less | Ordering::Equal)
-    );
-    if level > FINEST || !is_in_order {
-        return Err(broken());
-    }
-    let mut buckets = Buckets::new();
+fn add_buckets(reader: &mut Reader<'_>, level: u32, buckets: &mut Buckets) -> Result<()> {
     buckets.coarsen_to(level);
     let mut last_octave = None;
     for _ in 0..reader.count()? {
@@ -125,11 +122,8 @@ fn read_buckets(reader: &mut Reader<'_>) -> Result<Sketch> {
             next = index + 1;
         }
     }
-    if last_octave.is_none() {
+    if buckets.total() == 0 {
         return Err(broken());
     }
-    let mut sketch = Sketch::new();
-    (sketch.lowest, sketch.highest) = (lowest, highest);
-    sketch.kept = Kept::Buckets(Box::new(buckets));
-    Ok(sketch)
+    Ok(())
 }

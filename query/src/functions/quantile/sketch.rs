@@ -15,16 +15,18 @@ const MAX_PENDING: usize = 256;
 /// [`Buckets`]. Which of the two depends on the values alone, so that parts add up to the same as the whole.
 ///
 /// NaN is left out, as NULL is.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Sketch {
     pending: Vec<f64>,
     pub(super) kept: Kept,
     /// Infinite the wrong way round while there is no value; the pending ones are not in it.
     pub(super) lowest: f64,
     pub(super) highest: f64,
+    /// What is kept takes on the heap: asked for with every value, so it is not looked up there.
+    kept_bytes: usize,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub(super) enum Kept {
     /// Values with how often each came, ascending.
     Exact(Vec<(f64, u64)>),
@@ -38,6 +40,7 @@ impl Sketch {
             kept: Kept::Exact(Vec::new()),
             lowest: f64::INFINITY,
             highest: f64::NEG_INFINITY,
+            kept_bytes: 0,
         }
     }
 
@@ -69,9 +72,7 @@ impl Sketch {
             Kept::Exact(values) => values
                 .iter()
                 .fold(0, |sum, (_, count)| sum.saturating_add(*count)),
-            Kept::Buckets(buckets) => buckets
-                .filled()
-                .fold(0, |sum, (_, _, count)| sum.saturating_add(count)),
+            Kept::Buckets(buckets) => buckets.total(),
         }
     }
 
@@ -90,6 +91,14 @@ impl Sketch {
                     buckets.add(value, 1);
                 }
             }
+            Kept::Exact(values) if is_beyond(values, &self.pending) => {
+                let mut buckets = Box::new(Buckets::new());
+                add_each(&mut buckets, values);
+                for value in self.pending.drain(..) {
+                    buckets.add(value, 1);
+                }
+                self.kept = Kept::Buckets(buckets);
+            }
             Kept::Exact(values) => {
                 self.pending.sort_unstable_by(f64::total_cmp);
                 let more = self.pending.drain(..).map(|value| (value, 1));
@@ -97,6 +106,14 @@ impl Sketch {
                 self.keep(merged);
             }
         }
+        self.weigh();
+    }
+
+    fn weigh(&mut self) {
+        self.kept_bytes = match &self.kept {
+            Kept::Exact(values) => values.capacity() * size_of::<(f64, u64)>(),
+            Kept::Buckets(buckets) => size_of::<Buckets>() + buckets.heap_bytes(),
+        };
     }
 
     /// Keeps values as they are, or their counts if they are too many.
@@ -105,31 +122,50 @@ impl Sketch {
             Kept::Exact(values)
         } else {
             let mut buckets = Box::new(Buckets::new());
-            for (value, count) in values {
-                buckets.add(value, count);
-            }
+            add_each(&mut buckets, &values);
             Kept::Buckets(buckets)
         };
     }
 
-    /// Adds up what another has seen.
-    pub(super) fn merge_with(&mut self, other: &mut Self) {
+    /// Takes in values with how often each came, ascending.
+    pub(super) fn take_values(&mut self, values: &[(f64, u64)]) {
         self.settle();
-        other.settle();
-        self.lowest = self.lowest.min(other.lowest);
-        self.highest = self.highest.max(other.highest);
-        match (&mut self.kept, &mut other.kept) {
-            (Kept::Exact(values), Kept::Exact(more)) => {
-                let merged = merged(values, more.iter().copied());
+        let (Some((lowest, _)), Some((highest, _))) = (values.first(), values.last()) else {
+            return;
+        };
+        self.lowest = self.lowest.min(*lowest);
+        self.highest = self.highest.max(*highest);
+        match &mut self.kept {
+            Kept::Buckets(buckets) => add_each(buckets, values),
+            Kept::Exact(own) => {
+                let merged = merged(own, values.iter().copied());
                 self.keep(merged);
             }
-            (Kept::Buckets(buckets), Kept::Buckets(more)) => buckets.merge(more),
-            (Kept::Buckets(buckets), Kept::Exact(values)) => add_each(buckets, values),
-            (Kept::Exact(values), Kept::Buckets(more)) => {
-                add_each(more, values);
-                std::mem::swap(&mut self.kept, &mut other.kept);
+        }
+        self.weigh();
+    }
+
+    /// Takes in what `fill` adds to the buckets, of values between these two.
+    pub(super) fn take_buckets(
+        &mut self,
+        lowest: f64,
+        highest: f64,
+        fill: impl FnOnce(&mut Buckets) -> Result<()>,
+    ) -> Result<()> {
+        self.settle();
+        self.lowest = self.lowest.min(lowest);
+        self.highest = self.highest.max(highest);
+        match &mut self.kept {
+            Kept::Buckets(buckets) => fill(buckets)?,
+            Kept::Exact(values) => {
+                let mut buckets = Box::new(Buckets::new());
+                add_each(&mut buckets, values);
+                fill(&mut buckets)?;
+                self.kept = Kept::Buckets(buckets);
             }
         }
+        self.weigh();
+        Ok(())
     }
 }
 
@@ -147,8 +183,7 @@ impl Summary for Sketch {
     }
 
     fn merge(&mut self, bytes: &[u8]) -> Result<()> {
-        self.merge_with(&mut encoded::read(bytes)?);
-        Ok(())
+        encoded::read_into(self, bytes)
     }
 
     fn is_empty(&self) -> bool {
@@ -161,12 +196,17 @@ impl Summary for Sketch {
     }
 
     fn heap_bytes(&self) -> usize {
-        let kept = match &self.kept {
-            Kept::Exact(values) => values.capacity() * size_of::<(f64, u64)>(),
-            Kept::Buckets(buckets) => size_of::<Buckets>() + buckets.heap_bytes(),
-        };
-        self.pending.capacity() * size_of::<f64>() + kept
+        self.pending.capacity() * size_of::<f64>() + self.kept_bytes
     }
+}
+
+/// Whether there is surely no room for the new ones among `pending`: told without sorting them.
+fn is_beyond(values: &[(f64, u64)], pending: &[f64]) -> bool {
+    values.len() == MAX_EXACT
+        && pending.iter().any(|value| {
+            let place = values.binary_search_by(|(other, _)| other.total_cmp(value));
+            place.is_err()
+        })
 }
 
 fn add_each(buckets: &mut Buckets, values: &[(f64, u64)]) {

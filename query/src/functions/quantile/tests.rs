@@ -3,7 +3,6 @@
 
 use proptest::prelude::*;
 
-use super::encoded;
 use super::sketch::{Kept, Sketch, between};
 use crate::functions::summary::Summary as _;
 
@@ -169,34 +168,40 @@ fn a_group_takes_bounded_memory() {
 #[test]
 fn counts_beyond_64_bits_do_not_panic() {
     let mut all = sketch(&[1.0, 2.0]);
-    let mut huge = encoded::read(&bytes(sketch(&[1.0]))).unwrap();
-    huge.kept = Kept::Exact(vec![(1.0, u64::MAX)]);
     for _ in 0..3 {
-        all.merge(&bytes(huge.clone())).unwrap();
+        all.take_values(&[(1.0, u64::MAX)]);
     }
     assert_eq!(all.quantile(0.5), Some(1.0));
     assert_eq!(all.quantile(1.0), Some(2.0));
+    let mut many = sketch(&log_normal(2_000));
+    many.take_values(&[(1.0, u64::MAX), (2.0, u64::MAX)]);
+    assert_eq!(many.quantile(0.0), Some(1.0));
+    assert!(many.quantile(0.5).is_some());
 }
 
 #[test]
 fn bytes_of_another_kind_are_refused() {
-    let real = bytes(sketch(&log_normal(2_000)));
-    for cut in 0..real.len() {
-        encoded::read(&real[..cut]).unwrap_err();
+    for real in [
+        bytes(sketch(&log_normal(2_000))),
+        bytes(sketch(&[1.0, 2.0])),
+    ] {
+        for cut in 0..real.len() {
+            Sketch::new().merge(&real[..cut]).unwrap_err();
+        }
+        Sketch::new()
+            .merge(&[&real[..], &[0]].concat())
+            .unwrap_err();
     }
-    encoded::read(&[&real[..], &[0]].concat()).unwrap_err();
-    encoded::read(b"no sketch").unwrap_err();
+    Sketch::new().merge(b"no sketch").unwrap_err();
 }
 
 proptest! {
     #[test]
     fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), first in 0_u8..4) {
         let bytes = [&[first][..], &bytes].concat();
-        if let Ok(mut sketch) = encoded::read(&bytes) {
-            sketch.quantile(0.5);
-            let mut other = super::tests::sketch(&[1.0, -1.0]);
-            other.merge_with(&mut sketch);
-            other.quantile(0.5);
+        let mut merged = sketch(&[1.0, -1.0]);
+        if merged.merge(&bytes).is_ok() {
+            prop_assert!(merged.quantile(0.5).is_some());
         }
     }
 
@@ -217,7 +222,7 @@ proptest! {
             let part = bytes(sketch(&values[part[0]..part[1]]));
             merged.merge(&part).unwrap();
         }
-        prop_assert_eq!(bytes(merged.clone()), bytes(sketch(&values)));
         prop_assert_eq!(quantiles(&mut merged), quantiles(&mut sketch(&values)));
+        prop_assert_eq!(bytes(merged), bytes(sketch(&values)));
     }
 }

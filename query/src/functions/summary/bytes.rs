@@ -39,7 +39,18 @@ impl<'a> Reader<'a> {
         Ok(*array)
     }
 
+    #[inline]
     pub(in crate::functions) fn count(&mut self) -> Result<u64> {
+        if let Some((byte, rest)) = self.rest.split_first()
+            && *byte < 0x80
+        {
+            self.rest = rest;
+            return Ok(u64::from(*byte));
+        }
+        self.long_count()
+    }
+
+    fn long_count(&mut self) -> Result<u64> {
         let mut count = 0_u64;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
