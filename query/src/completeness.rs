@@ -68,8 +68,7 @@ impl Scope {
             range: None,
         };
         for (name, (table, asked)) in asked_of(plan)? {
-            let held = snapshots.of(table).and_then(|taken| {
-                let snapshot = &taken.snapshot;
+            let held = snapshots.of(table).and_then(|snapshot| {
                 let files = snapshot.files.iter().map(|file| file.time_bounds());
                 let times = files.chain(snapshot.batch_times.iter().copied());
                 times.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)))

@@ -7,7 +7,6 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder, TaskContext};
-use datafusion::logical_expr::registry::FunctionRegistry as _;
 use datafusion::prelude::SessionConfig;
 use tokio::sync::Semaphore;
 use weir_storage::{Store, TableId};

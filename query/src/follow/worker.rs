@@ -182,7 +182,7 @@ impl Worker {
         let snapshot = snapshots.of(pipeline.table);
         Ok(Planned {
             history: Some(history),
-            after: snapshot.map_or(after, |taken| taken.snapshot.accepted),
+            after: snapshot.map_or(after, |taken| taken.accepted),
             pipeline,
         })
     }

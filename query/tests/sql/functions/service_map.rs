@@ -1,7 +1,7 @@
 //! What makes tables of who calls whom easy to write: `peer_ip`, `is_private`, `port_name`, `route`.
 
 use super::{assert_answers, assert_refused};
-use crate::support::Bench;
+use crate::support::{Bench, SECOND, TEN_OCLOCK, http};
 
 #[tokio::test]
 async fn they_compute_what_they_say() {
@@ -69,6 +69,41 @@ async fn they_compute_what_they_say() {
                 "peer_ip takes three values",
             ),
         ],
+    )
+    .await;
+}
+
+/// The query of docs/sql.md.
+#[tokio::test]
+async fn a_call_seen_from_both_ends_counts_once() {
+    let bench = Bench::new().await;
+    for (number, role, process_port) in [
+        (1, "client", 40_001),
+        (1, "server", 40_001),
+        (2, "client", 40_002),
+        (3, "server", 40_003),
+    ] {
+        let mut event = http(number, TEN_OCLOCK + number * SECOND);
+        event.role = Some(role);
+        event.client_port = Some(process_port);
+        bench.store.append(event.into());
+    }
+    assert_answers(
+        &bench,
+        &[(
+            "WITH calls AS (\
+               SELECT * FROM http_events WHERE role = 'client' \
+               UNION ALL \
+               SELECT * FROM http_events s WHERE role = 'server' AND NOT EXISTS (\
+                 SELECT 1 FROM http_events c \
+                 WHERE c.role = 'client' AND c.client_ip = s.client_ip AND c.client_port = s.client_port \
+                   AND c.server_ip = s.server_ip AND c.server_port = s.server_port)) \
+             SELECT CASE role WHEN 'client' THEN process ELSE coalesce(dns_name(client_ip), client_ip) END AS caller, \
+               CASE role WHEN 'client' THEN host ELSE process END AS callee, \
+               count(*), quantile(latency_ns, 0.99) / 1e6 \
+             FROM calls GROUP BY caller, callee ORDER BY caller",
+            &["10.0.0.3, nginx, 1, 3.0", "nginx, example.org, 2, 1.99"],
+        )],
     )
     .await;
 }
