@@ -37,10 +37,10 @@ impl ScalarUDFImpl for IsPrivate {
     }
 
     fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
-        match arguments {
-            [ip] => Ok(vec![texts::coerced("is_private", ip)?]),
-            _ => plan_err!("is_private takes one value: an address"),
-        }
+        let [ip] = arguments else {
+            return plan_err!("is_private takes one value: an address");
+        };
+        Ok(vec![texts::coerced("is_private", ip)?])
     }
 
     fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {

@@ -36,10 +36,10 @@ impl ScalarUDFImpl for Route {
     }
 
     fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
-        match arguments {
-            [path] => Ok(vec![texts::coerced("route", path)?]),
-            _ => plan_err!("route takes one value: a path"),
-        }
+        let [path] = arguments else {
+            return plan_err!("route takes one value: a path");
+        };
+        Ok(vec![texts::coerced("route", path)?])
     }
 
     fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {

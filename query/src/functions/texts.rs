@@ -22,8 +22,8 @@ pub(super) fn coerced(function: &str, argument: &DataType) -> Result<DataType> {
 }
 
 /// Maps each text. What `map` collects into keeps NULLs NULL as it sees fit.
-pub(super) fn map_each<'a, A, T>(
-    argument: &'a ColumnarValue,
+pub(super) fn map_each<A, T>(
+    argument: &ColumnarValue,
     map: impl Fn(&str) -> Option<T> + Copy,
 ) -> Result<ColumnarValue>
 where

@@ -110,14 +110,14 @@ impl ScalarUDFImpl for DnsName {
 #[derive(Clone, Copy)]
 struct Names<'a> {
     addresses: &'a StringArray,
-    names: &'a StringArray,
+    named: &'a StringArray,
     start: usize,
     end: usize,
 }
 
 impl<'a> Names<'a> {
     fn of(map: &'a MapArray) -> Result<Self> {
-        let (Some(addresses), Some(names)) = (
+        let (Some(addresses), Some(named)) = (
             map.keys().as_string_opt::<i32>(),
             map.values().as_string_opt::<i32>(),
         ) else {
@@ -131,7 +131,7 @@ impl<'a> Names<'a> {
         };
         Ok(Self {
             addresses,
-            names,
+            named,
             start,
             end,
         })
@@ -154,9 +154,9 @@ impl<'a> Names<'a> {
                 std::cmp::Ordering::Greater => end = middle,
                 std::cmp::Ordering::Equal => {
                     return self
-                        .names
+                        .named
                         .is_valid(middle)
-                        .then(|| self.names.value(middle));
+                        .then(|| self.named.value(middle));
                 }
             }
         }

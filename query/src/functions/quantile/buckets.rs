@@ -128,10 +128,10 @@ impl Buckets {
             let estimate = |rank: u64| {
                 let (low, high) = bounds(octave, index, self.level);
                 let share = ((rank - before) as f64 + 0.5) / count as f64;
-                if low == high {
-                    low
-                } else {
+                if low < high {
                     low + (high - low) * share
+                } else {
+                    low
                 }
             };
             match at_rank {

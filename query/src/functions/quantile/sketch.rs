@@ -219,7 +219,7 @@ fn add_each(buckets: &mut Buckets, values: &[(f64, u64)]) {
 fn merged(one: &[(f64, u64)], other: impl Iterator<Item = (f64, u64)>) -> Vec<(f64, u64)> {
     let mut merged: Vec<(f64, u64)> = Vec::with_capacity(one.len() + other.size_hint().0);
     let mut push = |(value, count): (f64, u64)| match merged.last_mut() {
-        Some((last, sum)) if *last == value => *sum = sum.saturating_add(count),
+        Some((last, sum)) if *last >= value => *sum = sum.saturating_add(count),
         _ => merged.push((value, count)),
     };
     let mut one = one.iter().copied().peekable();
@@ -256,7 +256,7 @@ fn around(values: &[(f64, u64)], rank: u64) -> (f64, f64) {
 
 /// The value at a share of the way between two.
 pub(super) fn between(low: f64, high: f64, share: f64) -> f64 {
-    if share == 0.0 || low == high {
+    if share == 0.0 || low >= high {
         return low;
     }
     let width = high - low;

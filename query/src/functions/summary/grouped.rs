@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array as _, ArrayRef, BooleanArray, LargeBinaryBuilder};
+use arrow::array::{Array, ArrayRef, BooleanArray, LargeBinaryBuilder};
 use datafusion::common::{Result, internal_err};
 use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
 
@@ -62,7 +62,7 @@ impl<A: Answer> GroupsAccumulator for Grouped<A> {
         filter: Option<&BooleanArray>,
     ) -> Result<Vec<ArrayRef>> {
         let mut groups = Groups::new();
-        let rows = values.first().map_or(0, |values| values.len());
+        let rows = values.first().map_or(0, Array::len);
         groups.grow(rows, &self.answer);
         groups.take_in(values, |row| row, filter)?;
         Ok(vec![encoded(&mut groups.summaries)])
