@@ -85,7 +85,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 others.0.push(took);
             }
             if run == 0 {
-                [&mut indexed, &mut plain, &mut others].map(|times| times.0.clear());
+                for times in [&mut indexed, &mut plain, &mut others] {
+                    times.0.clear();
+                }
             }
             indexed.1 = rows;
         }
