@@ -68,6 +68,7 @@ pub(super) async fn respond(
         beginning: Vec::new(),
         schema,
         batches,
+        glanced: None,
         waiting: VecDeque::new(),
         state: State::Done,
         observation,
@@ -84,12 +85,10 @@ pub(super) async fn respond(
     }
     let has_ended = match timeout(GLANCE, pump.batches.next()).await {
         Ok(None) => true,
-        Ok(Some(Ok(batch))) => {
-            pump.accept(&batch)
-                .map_err(|error| no_form(format, &error))?;
+        Ok(Some(next)) => {
+            pump.glanced = Some(next);
             false
         }
-        Ok(Some(Err(error))) => return Err(failed(error, &mut pump.observation)),
         Err(_) => false,
     };
     pump.has_trailers = !has_ended;
@@ -136,6 +135,8 @@ struct Pump {
     beginning: Vec<u8>,
     schema: SchemaRef,
     batches: BatchStream,
+    /// What came while the status waited.
+    glanced: Option<Result<RecordBatch, QueryError>>,
     /// Pieces of the last batch that are not encoded yet.
     waiting: VecDeque<RecordBatch>,
     state: State,
@@ -212,7 +213,11 @@ impl Pump {
 
     async fn rows(&mut self, mut encoder: Box<dyn Encoder>) -> io::Result<Vec<u8>> {
         let Some(piece) = self.waiting.pop_front() else {
-            match self.batches.next().await {
+            let next = match self.glanced.take() {
+                Some(next) => Some(next),
+                None => self.batches.next().await,
+            };
+            match next {
                 Some(Ok(batch)) => {
                     self.accept(&batch).map_err(io::Error::other)?;
                     self.state = State::Rows(encoder);
