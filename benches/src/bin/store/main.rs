@@ -4,6 +4,7 @@ mod append;
 mod bytes;
 mod durable;
 mod memory;
+mod peers;
 mod spill;
 
 use std::error::Error;
@@ -28,7 +29,7 @@ enum What {
     /// Rows a second into the window and the write-ahead log until they are on disk, and back from the log.
     Durable(Load),
     /// Rows a second from the window into Parquet files, on one core.
-    Spill(Load),
+    Spill(spill::Spill),
     /// Bytes a row takes in the window.
     Memory(Load),
     /// Bytes a row takes in Parquet files, by column.
@@ -96,7 +97,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     match Arguments::parse().what {
         What::Append(load) => append::run(&load).await,
         What::Durable(load) => durable::run(&load).await,
-        What::Spill(load) => spill::run(&load).await,
+        What::Spill(arguments) => spill::run(&arguments).await,
         What::Memory(load) => memory::run(&load).await,
         What::Bytes(load) => bytes::run(&load).await,
     }
