@@ -5,6 +5,8 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::metrics::{MetricValue, MetricsSet};
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 
+use crate::leaf::WINDOW_BYTES;
+
 /// What was read for a query.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Progress {
@@ -48,11 +50,14 @@ impl Progress {
     }
 }
 
-/// Bytes that a leaf read from files; of one that reads none, what it gave out.
+/// Bytes that a leaf read from files and in memory; of one that reads neither, what it gave out.
 fn bytes_of(metrics: &MetricsSet) -> u64 {
-    let from_files = metrics.sum_by_name("bytes_scanned");
+    let read = ["bytes_scanned", WINDOW_BYTES]
+        .iter()
+        .filter_map(|name| metrics.sum_by_name(name))
+        .map(|bytes| bytes.as_usize())
+        .reduce(|files, window| files + window);
     let given = || metrics.sum(|metric| matches!(metric.value(), MetricValue::OutputBytes(_)));
-    from_files
-        .or_else(given)
-        .map_or(0, |bytes| bytes.as_usize() as u64)
+    read.or_else(|| given().map(|bytes| bytes.as_usize()))
+        .unwrap_or(0) as u64
 }

@@ -7,6 +7,7 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder, TaskContext};
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 use tokio::sync::Semaphore;
 use weir_storage::{Store, TableId};
@@ -14,6 +15,7 @@ use weir_storage::{Store, TableId};
 use crate::admission::Admission;
 use crate::catalog::{CATALOG, SCHEMA};
 use crate::functions;
+use crate::leaf::TopRows;
 use crate::ledger::Ledger;
 use crate::limits::EngineOptions;
 use crate::memory::MemoryBudget;
@@ -50,10 +52,14 @@ impl Shared {
         );
         let reader = Arc::new(StoreReaderFactory::new(store.object_store()));
 
+        // Before the rule that pushes filters down.
+        let mut rules = PhysicalOptimizer::default().rules;
+        rules.insert(0, Arc::new(TopRows));
         let mut state = SessionStateBuilder::new()
             .with_config(session_config(&options))
             .with_runtime_env(environment)
             .with_default_features()
+            .with_physical_optimizer_rules(rules)
             .build();
         functions::register(&mut state, &store)?;
         let functions = state

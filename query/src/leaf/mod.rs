@@ -9,6 +9,7 @@
 //! everything. Here a sort makes the newest (or, whatever is asked, the most promising) files, row groups and batches
 //! come first, so that the filter which the first rows give (the dynamic filter of the top rows) leaves out the rest.
 
+mod top;
 mod window;
 
 use std::any::Any;
@@ -34,7 +35,8 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan};
 use futures::{StreamExt as _, stream};
 
-pub(crate) use window::WindowScan;
+pub(crate) use top::TopRows;
+pub(crate) use window::{WINDOW_BYTES, WindowScan};
 
 /// Rows in memory and rows in files.
 #[derive(Clone)]
@@ -73,6 +75,28 @@ impl Leaf {
             metrics,
         };
         Ok(DataSourceExec::from_data_source(leaf))
+    }
+
+    /// The same rows, the most promising first. Never exact: rows in memory stand as they arrived, and those of files
+    /// minute by minute.
+    fn ordered(&self, order: &[PhysicalSortExpr]) -> Result<SortOrderPushdownResult<Self>> {
+        let mut leaf = self.clone();
+        if let Some(first) = order.first() {
+            leaf.window = self.window.sorted(first);
+        }
+        if let Some(files) = &self.files {
+            leaf = match files.try_pushdown_sort(order)? {
+                SortOrderPushdownResult::Exact { inner }
+                | SortOrderPushdownResult::Inexact { inner } => Self {
+                    files: leaf.with_files(&inner)?.files.map(late),
+                    ..leaf
+                },
+                SortOrderPushdownResult::Unsupported => {
+                    return Ok(SortOrderPushdownResult::Unsupported);
+                }
+            };
+        }
+        Ok(SortOrderPushdownResult::Inexact { inner: leaf })
     }
 
     fn file_partitions(&self) -> usize {
@@ -255,30 +279,12 @@ impl DataSource for Leaf {
         )
     }
 
-    /// Never exact: rows in memory stand as they arrived, and those of files minute by minute.
     fn try_pushdown_sort(
         &self,
         order: &[PhysicalSortExpr],
     ) -> Result<SortOrderPushdownResult<Arc<dyn DataSource>>> {
-        let mut leaf = self.clone();
-        if let Some(first) = order.first() {
-            leaf.window = self.window.sorted(first);
-        }
-        if let Some(files) = &self.files {
-            leaf = match files.try_pushdown_sort(order)? {
-                SortOrderPushdownResult::Exact { inner }
-                | SortOrderPushdownResult::Inexact { inner } => Self {
-                    files: leaf.with_files(&inner)?.files.map(late),
-                    ..leaf
-                },
-                SortOrderPushdownResult::Unsupported => {
-                    return Ok(SortOrderPushdownResult::Unsupported);
-                }
-            };
-        }
-        Ok(SortOrderPushdownResult::Inexact {
-            inner: Arc::new(leaf),
-        })
+        let ordered = self.ordered(order)?;
+        ordered.try_map(|leaf| Ok(Arc::new(leaf) as _))
     }
 
     fn apply_expressions(

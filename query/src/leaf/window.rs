@@ -15,6 +15,9 @@ use datafusion::physical_expr::utils::reassign_expr_columns;
 use datafusion::physical_expr_common::sort_expr::PhysicalSortExpr;
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
 
+/// The counter of the bytes that rows take in memory which were looked at.
+pub(crate) const WINDOW_BYTES: &str = "window_bytes_read";
+
 /// Rows in memory, as one query sees them.
 #[derive(Clone)]
 pub(crate) struct WindowScan {
@@ -117,7 +120,8 @@ impl WindowScan {
             projector: projection.make_projector(&self.schema)?,
             output: Arc::clone(output),
             rows_read: MetricBuilder::new(metrics).counter("window_rows_read", partition),
-            rows_kept: MetricBuilder::new(metrics).counter("window_rows_kept", partition),
+            bytes_read: MetricBuilder::new(metrics).counter(WINDOW_BYTES, partition),
+            rows_kept: MetricBuilder::new(metrics).output_rows(partition),
         };
         let mut batches: Vec<RecordBatch> = self.batches.to_vec();
         if self.is_newest_first {
@@ -138,12 +142,14 @@ struct Reader {
     projector: Projector,
     output: SchemaRef,
     rows_read: Count,
+    bytes_read: Count,
     rows_kept: Count,
 }
 
 impl Reader {
     fn read(&self, mut batch: RecordBatch) -> Result<RecordBatch> {
         self.rows_read.add(batch.num_rows());
+        self.bytes_read.add(batch.get_array_memory_size());
         for filter in &self.filters {
             let keep = filter.evaluate(&batch)?.into_array(batch.num_rows())?;
             let keep = keep

@@ -106,6 +106,55 @@ async fn the_newest_rows_come_from_the_newest_files() {
     );
 }
 
+/// A counter of a plan, summed up over its leaves.
+fn counter(plan: &str, name: &str) -> usize {
+    let label = format!(" {name}=");
+    let values = plan.split(&label).skip(1).map(|rest| {
+        let digits = rest.split(|letter: char| !letter.is_ascii_digit()).next();
+        digits
+            .and_then(|digits| digits.parse::<usize>().ok())
+            .unwrap()
+    });
+    values.sum()
+}
+
+#[tokio::test]
+async fn the_last_rows_that_match_are_found_without_reading_the_others() {
+    let bench = Bench::new().await;
+    let row = |number: i64| http(number, TEN_OCLOCK + number * 10_000_000);
+    // Sixty hours, each with a file, and the newest rows in memory.
+    for number in 0..60 * 360 {
+        bench.store.append(row(number).into());
+    }
+    bench.store.flush().await.unwrap();
+    for number in 60 * 360..60 * 360 + 50 {
+        bench.store.append(row(number).into());
+    }
+    assert_eq!(
+        bench.store.snapshot(TableId::HttpEvent, None).files.len(),
+        60
+    );
+
+    // Every tenth row matches: five in memory, the others in the newest file.
+    let sql = "SELECT path FROM http_events WHERE status = 500 ORDER BY time DESC LIMIT 20";
+    let newest = (0..60 * 360 + 50).rev().filter(|number| number % 10 == 0);
+    let expected: Vec<String> = newest.take(20).map(|n| format!("/items/{n}")).collect();
+    assert_eq!(bench.rows(sql).await, expected);
+    let plan = bench.plan(sql).await;
+    assert!(!plan.contains("UnionExec"), "{plan}");
+    assert!(plan.contains("newest first"), "{plan}");
+    assert_eq!(counter(&plan, "window_rows_read"), 50, "{plan}");
+    // Those that are open already when the first rows come, and then no more.
+    let opened = counter(&plan, "files_opened");
+    let pruned = plan
+        .split("files_ranges_pruned_statistics=")
+        .nth(1)
+        .unwrap();
+    assert!(opened < 10 || pruned.contains("60 total → "), "{plan}");
+    let read = counter(&plan, "pushdown_rows_matched") + counter(&plan, "pushdown_rows_pruned");
+    assert!(read <= 10 * 360, "{read} rows of 21,600: {plan}");
+}
+
 /// Fills a file with garbage so that its size and time stay: who opens it notices.
 fn spoil(path: &Path) {
     let metadata = fs::metadata(path).unwrap();

@@ -185,8 +185,8 @@ async fn the_names_are_made_once_for_a_query() {
         .await;
     assert_eq!(
         plan.matches("dns_names(").count(),
-        2,
-        "one aggregate in two stages:\n{plan}"
+        1,
+        "one aggregate, over the one batch that there is:\n{plan}"
     );
 }
 
