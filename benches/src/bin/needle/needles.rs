@@ -16,7 +16,9 @@ pub(crate) struct Needle {
 
 /// The queries, with values that are in the data.
 pub(crate) async fn of(engine: &Engine) -> Result<Vec<Needle>, Box<dyn Error>> {
-    let middle = "(SELECT min(time) + (max(time) - min(time)) / 2 FROM";
+    let middle = "(SELECT arrow_cast(\
+                      (arrow_cast(min(time), 'Int64') + arrow_cast(max(time), 'Int64')) / 2, \
+                      'Timestamp(Microsecond, Some(\"UTC\"))') FROM";
     let http = first(
         engine,
         &format!(

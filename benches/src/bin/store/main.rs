@@ -6,6 +6,7 @@ mod durable;
 mod memory;
 mod peers;
 mod spill;
+mod waits;
 
 use std::error::Error;
 use std::path::Path;
@@ -30,6 +31,8 @@ enum What {
     Durable(Load),
     /// Rows a second from the window into Parquet files, on one core.
     Spill(spill::Spill),
+    /// How long appending a row takes at most, with and without files being written beside.
+    Waits(Load),
     /// Bytes a row takes in the window.
     Memory(Load),
     /// Bytes a row takes in Parquet files, by column.
@@ -98,6 +101,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         What::Append(load) => append::run(&load).await,
         What::Durable(load) => durable::run(&load).await,
         What::Spill(arguments) => spill::run(&arguments).await,
+        What::Waits(load) => waits::run(&load).await,
         What::Memory(load) => memory::run(&load).await,
         What::Bytes(load) => bytes::run(&load).await,
     }
