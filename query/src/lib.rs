@@ -42,6 +42,7 @@ mod prune;
 mod reader;
 mod request;
 mod running;
+pub mod scripts;
 mod session;
 mod size;
 mod statement;

@@ -39,6 +39,10 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
 
+    /// Directory of your own scripts, read again when it changes [default: scripts in the data directory, if it is there]
+    #[arg(long, value_name = "DIR")]
+    pub scripts: Option<PathBuf>,
+
     /// Address of the HTTP API; port 0 takes a free one [default: 127.0.0.1:7070]
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<String>,
@@ -143,6 +147,8 @@ pub(crate) struct Settings {
 pub(crate) struct Config {
     /// Directory of the data.
     pub data: PathBuf,
+    /// Directory of the user's own scripts, which must be there; without, one that may be in the data directory.
+    pub scripts: Option<PathBuf>,
     /// Address of the HTTP API.
     pub listen: String,
     /// Bytes for the newest rows of all tables together.
@@ -214,6 +220,7 @@ impl Config {
         let queries = QueryConfig::resolve(&flags, &file)?;
         let Settings {
             data,
+            scripts,
             listen,
             memory,
             spill_age,
@@ -241,6 +248,7 @@ impl Config {
         let memory = memory.or(file.memory).unwrap_or(DEFAULT_MEMORY);
         Ok(Self {
             data: data.or(file.data).unwrap_or_else(|| DEFAULT_DATA.into()),
+            scripts: scripts.or(file.scripts),
             listen: listen
                 .or(file.listen)
                 .unwrap_or_else(|| DEFAULT_LISTEN.to_owned()),
@@ -325,7 +333,7 @@ mod tests {
     #[test]
     fn flags_win_over_the_file_and_the_file_over_defaults() {
         let file = file_with(
-            "data = '/srv/weir'\nlisten = '127.0.0.1:1'\nmemory = '1MiB'\nno-capture = true\n\
+            "data = '/srv/weir'\nscripts = '/srv/scripts'\nlisten = '127.0.0.1:1'\nmemory = '1MiB'\nno-capture = true\n\
              cgroup = ['/a', '/b']\nflow-interval = '2s'\nfsync = 'never'\nnode = 'file'\n\
              spill-age = '5s'\nstore = 's3://bucket/a/'\nlocal-cache = '1GB'\nretain = ['flows=1h', '*=1GB']\n\
              max-queries = 3\nmax-rows = 7\n",
@@ -342,6 +350,7 @@ mod tests {
             config,
             Config {
                 data: "/srv/weir".into(),
+                scripts: Some("/srv/scripts".into()),
                 listen: "127.0.0.1:1".to_owned(),
                 memory: 1024 * 1024,
                 spill_age: Duration::from_secs(5),

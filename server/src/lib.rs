@@ -8,6 +8,7 @@
 //!   weir serve  -> service -> Capture -> Store <- Engine <- http
 //!   weir import ------------> import --> Store
 //!   weir sql    -> http of a server, or Engine over a Store opened for reading
+//!   weir run    -> the same, with a script of weir-query's library
 //! ```
 
 #![deny(unsafe_code)]
@@ -19,5 +20,6 @@ mod config;
 pub mod formats;
 pub mod http;
 mod instant;
+mod scripts;
 mod service;
 mod sink;

@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use weir_query::scripts::DirectoryError;
 use weir_query::{Engine, QueryError};
 use weir_storage::{
     Bucket, BucketUrlError, MaintenanceHandle, RemoteOptions, SpillerHandle, Store, StoreError,
@@ -25,6 +26,7 @@ use weir_storage::{
 use crate::capture::{CannotCapture, CaptureState};
 use crate::config::Config;
 use crate::http::{App, Metrics, router};
+use crate::scripts;
 use crate::sink::{LossTotals, StoreSink};
 
 /// How often what the store lost is written into the ledger.
@@ -64,6 +66,9 @@ pub(crate) enum ServiceError {
     /// The query engine cannot be set up.
     #[error(transparent)]
     Engine(#[from] QueryError),
+    /// The directory of scripts that was named cannot be read.
+    #[error(transparent)]
+    Scripts(#[from] DirectoryError),
     /// The capture cannot start.
     #[error(transparent)]
     Capture(#[from] CannotCapture),
@@ -121,6 +126,7 @@ struct Service {
     losses: Arc<LossTotals>,
     capture: CaptureState,
     ledger: JoinHandle<()>,
+    scripts: JoinHandle<()>,
     api: JoinHandle<io::Result<()>>,
     stop_api: oneshot::Sender<()>,
 }
@@ -151,6 +157,11 @@ impl Service {
         let store = Store::open(options).await?;
         let options = config.queries.engine_options(spill_directory(&config.data));
         let engine = Engine::new(Arc::clone(&store), options)?;
+        let library = Arc::new(scripts::library(
+            config.scripts.as_deref(),
+            Some(&config.data),
+        ));
+        scripts::refresh(&library, &engine).await?;
         let losses = Arc::new(LossTotals::default());
         let capture = if config.capture {
             CaptureState::start(config, StoreSink::new(&store, &losses))?
@@ -160,7 +171,8 @@ impl Service {
         let app = App {
             node: Arc::clone(&config.node),
             metrics: Metrics::new(&engine, &store, &losses, &capture),
-            engine,
+            engine: Arc::clone(&engine),
+            scripts: Arc::clone(&library),
             store: Arc::clone(&store),
             capture: capture.clone(),
             losses: Arc::clone(&losses),
@@ -182,6 +194,7 @@ impl Service {
             losses,
             capture,
             ledger: tokio::spawn(keep_ledger(ledger, Arc::clone(&config.node))),
+            scripts: tokio::spawn(scripts::watch(library, engine)),
             api: tokio::spawn(api.into_future()),
             stop_api,
         })
@@ -211,6 +224,7 @@ impl Service {
             losses,
             capture,
             ledger,
+            scripts,
             mut api,
             stop_api,
         } = self;
@@ -221,6 +235,7 @@ impl Service {
             Err(error) => tracing::error!(%error, "the capture did not end cleanly"),
         }
         ledger.abort();
+        scripts.abort();
         StoreSink::new(&store, &losses)
             .record_store_losses(&config.node, Utc::now().timestamp_micros());
         // The API may have ended by itself; there is nobody to tell then.

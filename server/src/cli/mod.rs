@@ -3,6 +3,8 @@
 mod doctor;
 mod import;
 mod output;
+mod run;
+mod scripts;
 mod serve;
 mod sql;
 
@@ -23,6 +25,8 @@ Examples:
   weir serve --cgroup /sys/fs/cgroup/system.slice      watch one cgroup and all below it
   weir import day.pcapng.gz --data ./weir-data         read a capture file
   weir sql 'SELECT route, count(*) FROM http_events GROUP BY route'
+  weir scripts                                         questions that are ready to ask
+  weir run http/slow --from -1h                        ask one
 
 Logs go to standard error; WEIR_LOG=debug says more.";
 
@@ -39,6 +43,8 @@ enum Command {
     Serve(serve::Serve),
     Import(import::Import),
     Sql(sql::Sql),
+    Run(run::Run),
+    Scripts(scripts::Scripts),
     Doctor(doctor::Doctor),
 }
 
@@ -60,6 +66,8 @@ pub fn run() -> ExitCode {
         Command::Serve(serve) => serve.run(),
         Command::Import(import) => import.run(),
         Command::Sql(sql) => sql.run(),
+        Command::Run(run) => run.run(),
+        Command::Scripts(scripts) => scripts.run(),
         Command::Doctor(doctor) => doctor.run(),
     };
     outcome.unwrap_or_else(|error| {

@@ -1,30 +1,32 @@
 //! `weir sql`
 
 mod functions;
-mod offline;
-mod online;
-mod refusal;
-mod remarks;
+pub(super) mod offline;
+pub(super) mod online;
+pub(super) mod refusal;
+pub(super) mod remarks;
+pub(super) mod source;
+pub(super) mod table;
 
 use std::error::Error;
 use std::io::{self, IsTerminal as _, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use clap::ValueEnum;
+use weir_query::QueryRequest;
 
 use super::Outcome;
 use super::output::to_stdout;
-use crate::config::{DEFAULT_LISTEN, parse_store};
-use crate::formats::{Format, Table};
+use crate::formats::{Format, Frame};
 use crate::http::ErrorBody;
-use offline::Files;
-
-/// Rows of a table on a terminal unless told otherwise.
-const TABLE_ROWS: usize = 1_000;
+use offline::Reader;
+use online::Asked;
+use remarks::remark;
+use source::Source;
+use table::Shown;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -33,10 +35,8 @@ Examples:
   weir sql --format parquet 'SELECT * FROM flows' > flows.parquet
   weir sql --store s3://flows/prod 'SELECT node, count(*) FROM flows GROUP BY node'
   weir sql < report.sql
-  weir sql --follow 'SELECT time, host, path, status FROM http_events WHERE status >= 500'
 
-Tables and columns: weir sql 'SHOW TABLES', or GET /api/v1/tables of a server.
-Functions: weir sql --help-functions.";
+Tables and columns: weir sql 'SHOW TABLES', or GET /api/v1/tables of a server.";
 
 /// Answers a query, from a running server, a data directory or a bucket.
 #[derive(Debug, clap::Args)]
@@ -46,21 +46,8 @@ pub(super) struct Sql {
     #[arg(value_name = "SQL")]
     query: Option<String>,
 
-    /// Read this data directory itself, without a server
-    #[arg(long, value_name = "DIR", conflicts_with = "server")]
-    data: Option<PathBuf>,
-
-    /// Read this bucket itself, as `s3://BUCKET/PREFIX`, with --data if that is given too
-    #[arg(long, value_name = "URL", value_parser = parse_store, conflicts_with = "server")]
-    store: Option<String>,
-
-    /// Ask this server
-    #[arg(
-        long,
-        value_name = "URL",
-        help = "Ask this server [default: $WEIR_SERVER, or http://127.0.0.1:7070]"
-    )]
-    server: Option<String>,
+    #[command(flatten)]
+    source: Source,
 
     /// Form of the answer
     #[arg(long, value_enum, default_value_t = Output::Table)]
@@ -92,8 +79,9 @@ pub(super) struct Sql {
     help_functions: bool,
 }
 
+/// The forms that `--format` names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Output {
+pub(super) enum Output {
     /// Aligned columns for people
     Table,
     /// One JSON object: columns, rows, stats
@@ -110,7 +98,7 @@ enum Output {
 
 impl Output {
     /// The streamed format; `None` for a table.
-    const fn streamed(self) -> Option<Format> {
+    pub(super) const fn streamed(self) -> Option<Format> {
         match self {
             Self::Table => None,
             Self::Json => Some(Format::Json),
@@ -120,21 +108,19 @@ impl Output {
             Self::Parquet => Some(Format::Parquet),
         }
     }
-}
 
-/// What is asked, whoever answers.
-#[derive(Debug)]
-struct Question {
-    sql: String,
-    limit: Option<usize>,
-    timeout: Option<Duration>,
-    follow: bool,
-    from: Option<String>,
+    /// Refuses to write what only programs read to a terminal.
+    pub(super) fn check_terminal(self) -> Result<(), &'static str> {
+        if self.streamed().is_some_and(Format::is_binary) && io::stdout().is_terminal() {
+            return Err("this format is not for a terminal; send it to a file, as in `> result`");
+        }
+        Ok(())
+    }
 }
 
 /// Why there is no answer, or only a part.
 #[derive(Debug, thiserror::Error)]
-enum SqlError {
+pub(super) enum SqlError {
     /// The query was refused or failed.
     #[error("{}", .0.message)]
     Query(Box<ErrorBody>),
@@ -150,12 +136,12 @@ enum SqlError {
 }
 
 impl SqlError {
-    fn other(error: impl Error + 'static) -> Self {
+    pub(super) fn other(error: impl Error + 'static) -> Self {
         Self::Other(Box::new(error))
     }
 
     /// Whether it only says that the reader of standard output has left.
-    fn is_closed_pipe(&self) -> bool {
+    pub(super) fn is_closed_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
 }
@@ -171,37 +157,24 @@ impl Sql {
             Some(sql) if sql != "-" => sql.to_owned(),
             _ => io::read_to_string(io::stdin().lock())?,
         };
-        let format = match self.format {
-            // A table cannot be drawn before its last row is there.
-            Output::Table if self.follow => Some(Format::Ndjson),
-            other => other.streamed(),
-        };
-        if format.is_some_and(Format::is_binary) && io::stdout().is_terminal() {
-            return Err(
-                "this format is not for a terminal; send it to a file, as in `> result`".into(),
-            );
-        }
-        let mut question = Question {
-            sql,
+        self.format.check_terminal()?;
+        let request = QueryRequest {
             limit: self.limit,
             timeout: self.timeout,
-            follow: self.follow,
-            from: self.from.clone(),
+            ..QueryRequest::new(sql)
         };
         let mut out = io::BufWriter::new(io::stdout().lock());
-        let answered = if let Some(format) = format {
-            self.stream(&question, format, &mut out)
-        } else {
-            let shown = self.limit.unwrap_or(TABLE_ROWS);
-            // One more than is shown tells whether there are more.
-            question.limit = Some(shown.saturating_add(1));
-            self.table(&question, shown, &mut out)
+        let answered = match self.format.streamed() {
+            // A table cannot be drawn before its last row is there.
+            None if self.follow => self.stream(&request, Format::Ndjson, &mut out),
+            Some(format) => self.stream(&request, format, &mut out),
+            None => self.table(&request, &mut out),
         };
         match answered {
             Ok(()) => Ok(ExitCode::SUCCESS),
             Err(error) if error.is_closed_pipe() => Ok(ExitCode::SUCCESS),
             Err(SqlError::Query(body)) => {
-                let text = refusal::render(&question.sql, &body);
+                let text = refusal::render(&request.sql, &body);
                 // Standard error may be closed; the exit status still tells.
                 let _ = io::stderr().write_all(text.as_bytes());
                 Ok(ExitCode::FAILURE)
@@ -210,35 +183,17 @@ impl Sql {
         }
     }
 
-    /// The server to ask. The environment is looked at here, since what it says must not clash with `--data`.
-    fn server(&self) -> String {
-        self.server
-            .clone()
-            .or_else(|| std::env::var("WEIR_SERVER").ok())
-            .unwrap_or_else(|| format!("http://{DEFAULT_LISTEN}"))
-    }
-
-    /// What to read without a server.
-    fn files(&self) -> Option<Files<'_>> {
-        match (&self.data, &self.store) {
-            (None, None) => None,
-            (data, Some(url)) => Some(Files::Bucket {
-                url,
-                directory: data.as_deref(),
-            }),
-            (Some(directory), None) => Some(Files::Directory(directory)),
-        }
-    }
-
     fn stream(
         &self,
-        question: &Question,
+        request: &QueryRequest,
         format: Format,
         out: &mut dyn Write,
     ) -> Result<(), SqlError> {
-        let remarks = match self.files() {
-            Some(files) => offline::stream(&files, question, format, out)?,
-            None => online::stream(&self.server(), question, format, out)?,
+        let remarks = match self.source.files() {
+            Some(files) => {
+                Reader::open(&files)?.stream(request.clone(), format, &Frame::default(), out)?
+            }
+            None => online::stream(&self.source.server(), &self.asked(request), format, out)?,
         };
         // JSON says it itself.
         if format != Format::Json {
@@ -248,50 +203,28 @@ impl Sql {
         Ok(())
     }
 
-    fn table(
-        &self,
-        question: &Question,
-        shown: usize,
-        out: &mut dyn Write,
-    ) -> Result<(), SqlError> {
-        let mut table: Option<Table> = None;
-        let mut is_cut = false;
-        let mut take = |batch: &RecordBatch| {
-            let table = table.get_or_insert_with(|| Table::new(&batch.schema()));
-            let room = shown.saturating_sub(table.rows());
-            is_cut |= batch.num_rows() > room;
-            table.push(&batch.slice(0, batch.num_rows().min(room)))
+    fn table(&self, request: &QueryRequest, out: &mut dyn Write) -> Result<(), SqlError> {
+        let mut shown = Shown::new(self.limit);
+        let request = QueryRequest {
+            limit: Some(shown.limit_to_ask()),
+            ..request.clone()
         };
-        let remarks = match self.files() {
-            Some(files) => offline::batches(&files, question, &mut take)?,
-            None => online::batches(&self.server(), question, &mut take)?,
+        let mut take = |batch: &RecordBatch| shown.push(batch);
+        let remarks = match self.source.files() {
+            Some(files) => Reader::open(&files)?.batches(request, &mut take)?,
+            None => online::batches(&self.source.server(), &self.asked(&request), &mut take)?,
         };
-        let Some(table) = table else {
-            return Ok(());
-        };
-        table.write(out)?;
-        let rows = table.rows();
-        let word = if rows == 1 { "row" } else { "rows" };
-        match remarks.incomplete() {
-            Some(remark) => writeln!(out, "({rows} {word}; {remark})")?,
-            None => writeln!(out, "({rows} {word})")?,
-        }
+        shown.write(&remarks, out)?;
         out.flush()?;
-        if is_cut {
-            remark(Some(&format!(
-                "only the first {rows} rows are shown; --limit N shows more, --format csv all"
-            )));
-        } else {
-            remark(remarks.cut(false));
-        }
         Ok(())
     }
-}
 
-/// Says something beside the answer, not in it: whoever reads the output as text gets rows only.
-fn remark(text: Option<&str>) {
-    if let Some(text) = text {
-        // Standard error may be closed.
-        let _ = writeln!(io::stderr(), "weir: {text}");
+    fn asked(&self, request: &QueryRequest) -> Asked {
+        let asked = Asked::query(request);
+        if self.follow {
+            asked.following(self.from.as_deref())
+        } else {
+            asked
+        }
     }
 }

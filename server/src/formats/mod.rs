@@ -10,6 +10,7 @@ mod follow;
 mod json;
 mod ndjson;
 mod parquet;
+mod results;
 mod schema;
 mod stats;
 mod table;
@@ -25,6 +26,7 @@ use weir_query::Summary;
 
 pub use arrow_stream::Codec;
 pub(crate) use follow::{FollowEncoder, FollowForm};
+pub use results::{DRAW_KEY, Frame, OneOnly, Results, TITLE_KEY};
 pub use schema::{distinct_names, renamed, sql_type};
 pub(crate) use stats::{instant, stats};
 pub use table::Table;

@@ -5,6 +5,7 @@ use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use weir_query::scripts::{ScriptError, ScriptErrorKind};
 use weir_query::{Position, QueryError, QueryErrorKind};
 
 /// When to ask again where too many ask at a time.
@@ -96,6 +97,36 @@ impl From<QueryError> for ApiError {
     fn from(error: QueryError) -> Self {
         Self {
             status: status_of(error.kind),
+            body: error.into(),
+        }
+    }
+}
+
+impl From<ScriptError> for ErrorBody {
+    fn from(error: ScriptError) -> Self {
+        let ScriptError {
+            kind,
+            message,
+            hint,
+            line,
+        } = error;
+        Self {
+            code: kind.code().to_owned(),
+            message,
+            position: line.map(|line| Place { line, column: 1 }),
+            hint,
+        }
+    }
+}
+
+impl From<ScriptError> for ApiError {
+    fn from(error: ScriptError) -> Self {
+        Self {
+            status: match error.kind {
+                ScriptErrorKind::NotFound => StatusCode::NOT_FOUND,
+                ScriptErrorKind::Broken => StatusCode::UNPROCESSABLE_ENTITY,
+                ScriptErrorKind::Parameter => StatusCode::BAD_REQUEST,
+            },
             body: error.into(),
         }
     }

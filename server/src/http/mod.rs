@@ -16,6 +16,7 @@ mod negotiate;
 mod parameters;
 mod process;
 mod queries;
+mod scripts;
 mod sql;
 mod status;
 mod stream;
@@ -33,6 +34,7 @@ use axum::routing::get;
 use chrono::{DateTime, Utc};
 use tower_http::compression::CompressionLayer;
 use weir_query::Engine;
+use weir_query::scripts::Library;
 use weir_storage::Store;
 
 use crate::capture::CaptureState;
@@ -50,6 +52,8 @@ pub struct App {
     pub node: Arc<str>,
     /// Runs the queries.
     pub engine: Arc<Engine>,
+    /// The saved scripts.
+    pub scripts: Arc<Library>,
     /// Where the rows are.
     pub store: Arc<Store>,
     /// What captures, if anything does.
@@ -82,6 +86,15 @@ pub fn router(app: Arc<App>) -> Router {
         )
         .route("/api/v1/functions", get(functions::list))
         .route("/api/v1/sql", get(sql::by_query).post(sql::by_body))
+        .route("/api/v1/scripts", get(scripts::list))
+        .route(
+            "/api/v1/scripts/{group}/{name}",
+            get(scripts::describe_or_run).post(scripts::run),
+        )
+        .route(
+            "/api/v1/scripts/{group}/{name}/suggestions/{param}",
+            get(scripts::suggest),
+        )
         .fallback(no_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES))

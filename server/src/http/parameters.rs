@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use weir_query::QueryRequest;
@@ -52,16 +52,16 @@ pub(super) struct Body {
 /// A point in time as JSON has it.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-enum Instant {
+pub(super) enum Instant {
     Text(String),
     Millis(i64),
 }
 
-impl From<Instant> for String {
-    fn from(instant: Instant) -> Self {
-        match instant {
-            Instant::Text(text) => text,
-            Instant::Millis(millis) => millis.to_string(),
+impl Instant {
+    pub(super) fn text(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Millis(millis) => millis.to_string(),
         }
     }
 }
@@ -91,8 +91,8 @@ impl Parameters {
         fill("max_bytes", &mut self.max_bytes, max_bytes)?;
         fill("query_id", &mut self.query_id, query_id)?;
         fill("follow", &mut self.follow, follow)?;
-        fill("from", &mut self.from, from.map(String::from))?;
-        fill("to", &mut self.to, to.map(String::from))?;
+        fill("from", &mut self.from, from.as_ref().map(Instant::text))?;
+        fill("to", &mut self.to, to.as_ref().map(Instant::text))?;
         fill("interval_ms", &mut self.interval_ms, interval_ms)?;
         fill("format", &mut self.format, format)?;
         fill("codecs", &mut self.codecs, codecs)
@@ -115,11 +115,6 @@ impl Parameters {
             Some(text) => by_name(&text)?,
         };
         let now = Utc::now();
-        let instant = |name: &str, text: Option<String>| {
-            text.map(|text| parse_instant(&text, now))
-                .transpose()
-                .map_err(|error| ApiError::bad_request(format!("{name}: {error}")))
-        };
         Ok(QueryRequest {
             sql,
             params,
@@ -128,8 +123,8 @@ impl Parameters {
             max_bytes: self.max_bytes,
             id: self.query_id.map(|id| id.parse()).transpose()?,
             client: Some(client),
-            from: instant("from", self.from)?,
-            to: instant("to", self.to)?,
+            from: instant("from", self.from.as_deref(), now)?,
+            to: instant("to", self.to.as_deref(), now)?,
             interval: positive("interval_ms", self.interval_ms)?,
         })
     }
@@ -150,7 +145,18 @@ fn by_name(params: &str) -> Result<Map<String, Value>, ApiError> {
     }
 }
 
-fn fill<T>(name: &str, place: &mut Option<T>, value: Option<T>) -> Result<(), ApiError> {
+/// The point in time that a parameter names.
+pub(super) fn instant(
+    name: &str,
+    text: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<Option<i64>, ApiError> {
+    text.map(|text| parse_instant(text, now))
+        .transpose()
+        .map_err(|error| ApiError::bad_request(format!("{name}: {error}")))
+}
+
+pub(super) fn fill<T>(name: &str, place: &mut Option<T>, value: Option<T>) -> Result<(), ApiError> {
     if value.is_some() && place.is_some() {
         return Err(ApiError::bad_request(format!(
             "{name} is in the body and in the query string; send it once"
@@ -162,7 +168,7 @@ fn fill<T>(name: &str, place: &mut Option<T>, value: Option<T>) -> Result<(), Ap
     Ok(())
 }
 
-fn positive(name: &str, millis: Option<u64>) -> Result<Option<Duration>, ApiError> {
+pub(super) fn positive(name: &str, millis: Option<u64>) -> Result<Option<Duration>, ApiError> {
     match millis {
         Some(0) => Err(ApiError::bad_request(format!("{name} must be more than 0"))),
         millis => Ok(millis.map(Duration::from_millis)),

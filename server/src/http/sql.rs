@@ -83,11 +83,11 @@ fn is_json(headers: &HeaderMap, body: &[u8]) -> bool {
     }
 }
 
-fn refuse_query(rejection: &QueryRejection) -> ApiError {
+pub(super) fn refuse_query(rejection: &QueryRejection) -> ApiError {
     ApiError::bad_request(rejection.body_text())
 }
 
-fn refuse_body(rejection: &BytesRejection) -> ApiError {
+pub(super) fn refuse_body(rejection: &BytesRejection) -> ApiError {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
         ApiError::new(
             StatusCode::PAYLOAD_TOO_LARGE,

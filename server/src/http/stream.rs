@@ -11,16 +11,18 @@ use arrow::error::ArrowError;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
-use futures::StreamExt as _;
-use http_body::Frame;
+use futures::{Stream, StreamExt as _};
+use http_body::Frame as BodyFrame;
 use http_body_util::StreamBody;
 use tokio::time::timeout;
-use weir_query::{BatchStream, Engine, QueryAnswer, QueryError, QueryRequest};
+use weir_query::{
+    BatchStream, Engine, Limits, QueryAnswer, QueryError, QueryId, QueryRequest, Summary,
+};
 
 use super::error::{ApiError, ErrorBody};
 use super::metrics::{Observation, QueryOutcome};
 use super::{App, Compressed, facts};
-use crate::formats::{Encoder, Format, distinct_names, renamed};
+use crate::formats::{Encoder, Format, Frame, renamed};
 
 /// Rows that become text in one go; wide rows take kilobytes each.
 const TEXT_ROWS: usize = 1024;
@@ -36,6 +38,24 @@ pub(super) async fn respond(
     request: QueryRequest,
     format: Format,
 ) -> Result<Response, ApiError> {
+    let mut pump = start(app, request, format, &Frame::default()).await?;
+    let whole = pump.glance().await;
+    pump.has_trailers = whole.is_none();
+    let known = pump.known().clone();
+    let body = futures::stream::unfold(pump, |mut pump| async move {
+        let chunk = pump.next().await?;
+        Some((chunk, pump))
+    });
+    Ok(response(format, &known, whole.as_ref(), body))
+}
+
+/// Starts the query and waits for its first rows.
+pub(super) async fn start(
+    app: &Arc<App>,
+    request: QueryRequest,
+    format: Format,
+    frame: &Frame,
+) -> Result<Pump, ApiError> {
     let mut observation = app.metrics.observe_query();
     let failed = |error: QueryError, observation: &mut Observation| {
         observation.end(QueryOutcome::of(error.kind));
@@ -50,8 +70,8 @@ pub(super) async fn respond(
         Ok(answer) => answer,
         Err(error) => return Err(failed(error, &mut observation)),
     };
-    let schema = distinct_names(&schema);
-    let encoder = match format.encoder(&schema) {
+    let schema = frame.schema(&schema);
+    let encoder = match frame.encoder(format, &schema) {
         Ok(encoder) => encoder,
         Err(error) => {
             observation.end(QueryOutcome::Refused);
@@ -63,6 +83,7 @@ pub(super) async fn respond(
         Err(error) => return Err(failed(error, &mut observation)),
     };
     let mut pump = Pump {
+        known: Known { id, limits },
         engine: Arc::clone(&app.engine),
         format,
         beginning: Vec::new(),
@@ -83,39 +104,41 @@ pub(super) async fn respond(
         }
         None => pump.state = State::Ending(encoder),
     }
-    let has_ended = match timeout(GLANCE, pump.batches.next()).await {
-        Ok(None) => true,
-        Ok(Some(next)) => {
-            pump.glanced = Some(next);
-            false
-        }
-        Err(_) => false,
-    };
-    pump.has_trailers = !has_ended;
-    let summary = pump.batches.summary();
-    let body = futures::stream::unfold(pump, |mut pump| async move {
-        let chunk = pump.next().await?;
-        Some((chunk, pump))
-    })
+    Ok(pump)
+}
+
+/// A response with this body. Where the whole answer is there already, its headers say everything about it; else they
+/// announce the trailers that do.
+pub(super) fn response(
+    format: Format,
+    known: &Known,
+    whole: Option<&Summary>,
+    body: impl Stream<Item = io::Result<BodyFrame<Bytes>>> + Send + 'static,
+) -> Response {
     // Compression polls once more after the end.
-    .fuse();
-    let mut response = Response::new(Body::new(StreamBody::new(body)));
+    let mut response = Response::new(Body::new(StreamBody::new(body.fuse())));
     let headers = response.headers_mut();
     headers.insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static(format.media_type()),
     );
     headers.insert(header::VARY, HeaderValue::from_static("accept"));
-    facts::begin(headers, &id, &limits);
-    if has_ended {
-        facts::end(headers, &summary);
-    } else {
-        facts::announce(headers);
+    facts::begin(headers, &known.id, &known.limits);
+    match whole {
+        Some(summary) => facts::end(headers, summary),
+        None => facts::announce(headers),
     }
     if format.is_compressed() {
         response.extensions_mut().insert(Compressed);
     }
-    Ok(response)
+    response
+}
+
+/// What there is to say of answered rows, behind them.
+pub(super) fn trailers(summary: &Summary) -> BodyFrame<Bytes> {
+    let mut trailers = HeaderMap::new();
+    facts::end(&mut trailers, summary);
+    BodyFrame::trailers(trailers)
 }
 
 fn no_form(format: Format, error: &ArrowError) -> ApiError {
@@ -127,8 +150,16 @@ fn no_form(format: Format, error: &ArrowError) -> ApiError {
     .with_hint("cast the column to VARCHAR, or ask for another format")
 }
 
+/// What is known of an answer before its rows.
+#[derive(Debug, Clone)]
+pub(super) struct Known {
+    pub(super) id: QueryId,
+    pub(super) limits: Limits,
+}
+
 /// An answer on its way to the client. Dropping it, as happens when the client hangs up, cancels the query.
-struct Pump {
+pub(super) struct Pump {
+    known: Known,
     engine: Arc<Engine>,
     format: Format,
     /// What was encoded before the status went out.
@@ -180,26 +211,45 @@ impl Pump {
         }))
     }
 
+    /// Waits a moment to see whether the first rows were all: then what there is to say of the answer.
+    pub(super) async fn glance(&mut self) -> Option<Summary> {
+        match timeout(GLANCE, self.batches.next()).await {
+            Ok(None) => Some(self.summary()),
+            Ok(Some(next)) => {
+                self.glanced = Some(next);
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    pub(super) fn known(&self) -> &Known {
+        &self.known
+    }
+
+    /// What there is to say of the answer so far.
+    pub(super) fn summary(&self) -> Summary {
+        self.batches.summary()
+    }
+
     /// The next bytes for the client; an error breaks the connection, which is how formats without a way to say so
     /// tell of a failure.
-    async fn next(&mut self) -> Option<io::Result<Frame<Bytes>>> {
+    pub(super) async fn next(&mut self) -> Option<io::Result<BodyFrame<Bytes>>> {
         if !self.beginning.is_empty() {
-            return Some(Ok(Frame::data(std::mem::take(&mut self.beginning).into())));
+            return Some(Ok(BodyFrame::data(
+                std::mem::take(&mut self.beginning).into(),
+            )));
         }
         loop {
             let bytes = match std::mem::replace(&mut self.state, State::Done) {
                 State::Rows(encoder) => self.rows(encoder).await,
                 State::Ending(encoder) => self.end(encoder).await,
-                State::Trailers => {
-                    let mut trailers = HeaderMap::new();
-                    facts::end(&mut trailers, &self.batches.summary());
-                    return Some(Ok(Frame::trailers(trailers)));
-                }
+                State::Trailers => return Some(Ok(trailers(&self.summary()))),
                 State::Done => return None,
             };
             match bytes {
                 Ok(bytes) if bytes.is_empty() => {}
-                Ok(bytes) => return Some(Ok(Frame::data(bytes.into()))),
+                Ok(bytes) => return Some(Ok(BodyFrame::data(bytes.into()))),
                 Err(error) => {
                     let format = self.format.name();
                     tracing::warn!(format, %error, "an answer broke off");
@@ -246,7 +296,7 @@ impl Pump {
     }
 
     async fn end(&mut self, encoder: Box<dyn Encoder>) -> io::Result<Vec<u8>> {
-        let summary = self.batches.summary();
+        let summary = self.summary();
         let engine = Arc::clone(&self.engine);
         let (_, bytes) = encode(engine, encoder, move |encoder| encoder.finish(&summary)).await?;
         if self.has_trailers {

@@ -5,6 +5,7 @@ mod errors;
 mod following;
 mod formats;
 mod observing;
+mod scripts;
 mod streaming;
 mod watching;
 
@@ -19,6 +20,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use ureq::Agent;
 use ureq::http::Response;
+use weir_query::scripts::Library;
 use weir_query::{Engine, EngineOptions};
 use weir_storage::{HttpEvent, Identity, Process, Row, Store, StoreOptions};
 
@@ -34,7 +36,7 @@ struct Server {
     address: SocketAddr,
     store: Arc<Store>,
     runtime: Runtime,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Server {
@@ -57,6 +59,9 @@ impl Server {
             node: "node-a".into(),
             metrics: Metrics::new(&engine, &store, &losses, &capture),
             engine,
+            scripts: Arc::new(
+                Library::shipped().with_optional_directory(directory.path().join("scripts")),
+            ),
             store: Arc::clone(&store),
             capture,
             losses,
@@ -71,7 +76,7 @@ impl Server {
             address,
             store,
             runtime,
-            _directory: directory,
+            directory,
         }
     }
 

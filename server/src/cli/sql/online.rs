@@ -1,6 +1,6 @@
 //! Asks a running server.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -9,9 +9,10 @@ use arrow::ipc::reader::StreamReader;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use ureq::Agent;
+use weir_query::QueryRequest;
 
+use super::SqlError;
 use super::remarks::Remarks;
-use super::{Question, SqlError};
 use crate::formats::Format;
 use crate::http::ErrorBody;
 
@@ -38,13 +39,13 @@ enum ServerError {
 }
 
 /// Copies the server's answer in this format.
-pub(super) fn stream(
+pub(in crate::cli) fn stream(
     server: &str,
-    question: &Question,
+    asked: &Asked,
     format: Format,
     out: &mut dyn Write,
 ) -> Result<Remarks, SqlError> {
-    let (mut answer, query) = ask(server, question, format)?;
+    let (mut answer, query) = ask(server, asked, format)?;
     let mut buffer = vec![0; 64 * 1024];
     let mut last_line = LastLine::default();
     loop {
@@ -57,7 +58,7 @@ pub(super) fn stream(
         let bytes = buffer.get(..read).unwrap_or_default();
         last_line.push(bytes);
         out.write_all(bytes)?;
-        if question.follow {
+        if asked.follows {
             out.flush()?;
         }
     }
@@ -68,74 +69,147 @@ pub(super) fn stream(
     }
 }
 
-/// Hands over the rows of the server's answer; first a batch without rows, for the columns.
-pub(super) fn batches(
+/// Hands over the rows of the server's answer; first a batch without rows, for the columns. Where several results are
+/// the answer, each begins so.
+pub(in crate::cli) fn batches(
     server: &str,
-    question: &Question,
+    asked: &Asked,
     take: &mut dyn FnMut(&RecordBatch) -> Result<(), ArrowError>,
 ) -> Result<Remarks, SqlError> {
-    let (answer, query) = ask(server, question, Format::Arrow(None))?;
-    let broken = |error: ArrowError| {
-        SqlError::other(ServerError::Broken {
-            source: io::Error::other(error),
-        })
-    };
-    let reader = StreamReader::try_new(answer, None).map_err(broken)?;
-    take(&RecordBatch::new_empty(reader.schema()))?;
-    for batch in reader {
-        take(&batch.map_err(broken)?)?;
+    let broken = |source: io::Error| SqlError::other(ServerError::Broken { source });
+    let unreadable = |error: ArrowError| broken(io::Error::other(error));
+    let (answer, query) = ask(server, asked, Format::Arrow(None))?;
+    let mut answer = BufReader::new(answer);
+    while !answer.fill_buf().map_err(broken)?.is_empty() {
+        let reader = StreamReader::try_new(&mut answer, None).map_err(unreadable)?;
+        take(&RecordBatch::new_empty(reader.schema()))?;
+        for batch in reader {
+            take(&batch.map_err(unreadable)?)?;
+        }
     }
     Ok(query.remarks())
 }
 
-/// A query that a server has answered.
-struct Asked {
-    agent: Agent,
-    /// Where the server tells of it.
-    url: String,
+/// What is asked of a server.
+#[derive(Debug)]
+pub(in crate::cli) struct Asked {
+    path: String,
+    body: Value,
+    /// Whether the answer goes on with new rows.
+    follows: bool,
+    /// Whether the answer is that of several queries.
+    has_parts: bool,
 }
 
 impl Asked {
-    /// What the server says of the answer now that it is read: a server that has forgotten it says nothing.
-    fn remarks(&self) -> Remarks {
-        let told = self.agent.get(&self.url).call();
-        let text = told.ok().and_then(|told| {
-            let mut text = String::new();
-            let mut reader = told.into_body().into_reader().take(ERROR_BYTES);
-            reader.read_to_string(&mut text).ok().map(|_| text)
-        });
-        let status = text.and_then(|text| serde_json::from_str::<Value>(&text).ok());
-        status.map_or_else(Remarks::default, |status| {
-            Remarks::of_stats(&status["stats"])
-        })
+    /// A query.
+    pub(in crate::cli) fn query(request: &QueryRequest) -> Self {
+        let mut body = json!({ "sql": request.sql });
+        limits(&mut body, request.limit, request.timeout);
+        Self {
+            path: "/api/v1/sql".to_owned(),
+            body,
+            follows: false,
+            has_parts: false,
+        }
+    }
+
+    /// The same, going on with new rows after those since a time.
+    pub(in crate::cli) fn following(mut self, from: Option<&str>) -> Self {
+        self.body["follow"] = json!(true);
+        if let Some(from) = from {
+            self.body["from"] = json!(from);
+        }
+        self.follows = true;
+        self
+    }
+
+    /// A script, with the members of its body.
+    pub(in crate::cli) fn script(
+        name: &str,
+        mut body: Value,
+        limit: Option<usize>,
+        timeout: Option<Duration>,
+    ) -> Self {
+        limits(&mut body, limit, timeout);
+        Self {
+            path: format!("/api/v1/scripts/{}", in_path(name)),
+            body,
+            follows: false,
+            has_parts: true,
+        }
     }
 }
 
-fn ask(
-    server: &str,
-    question: &Question,
-    format: Format,
-) -> Result<(impl Read + use<>, Asked), SqlError> {
-    let Question {
-        sql,
-        limit,
-        timeout,
-        follow,
-        from,
-    } = question;
-    let mut body = json!({ "sql": sql });
+fn limits(body: &mut Value, limit: Option<usize>, timeout: Option<Duration>) {
     if let Some(limit) = limit {
         body["limit"] = json!(limit);
     }
     if let Some(timeout) = timeout {
         body["timeout_ms"] = json!(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
     }
-    if *follow {
-        body["follow"] = json!(true);
+}
+
+/// `group/name` as a path: two parts of it, whatever is in them.
+fn in_path(name: &str) -> String {
+    let (group, last) = name.split_once('/').unwrap_or((name, "-"));
+    let part = |text: &str| -> String {
+        text.bytes()
+            .map(|byte| match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => {
+                    char::from(byte).to_string()
+                }
+                other => format!("%{other:02X}"),
+            })
+            .collect()
+    };
+    format!("{}/{}", part(group), part(last))
+}
+
+/// What a server has answered.
+struct Answered {
+    agent: Agent,
+    /// Where the server tells of the query, of the first where there are several.
+    url: String,
+    has_parts: bool,
+}
+
+impl Answered {
+    /// What the server says of the answer now that it is read: a server that has forgotten it says nothing.
+    fn remarks(&self) -> Remarks {
+        let first = self.told(&self.url).unwrap_or_default();
+        let parts = (2..).map_while(|part| self.told(&format!("{}.{part}", self.url)));
+        if self.has_parts {
+            parts.fold(first, Remarks::and)
+        } else {
+            first
+        }
     }
-    if let Some(from) = from {
-        body["from"] = json!(from);
+
+    fn told(&self, url: &str) -> Option<Remarks> {
+        let told = self.agent.get(url).call().ok()?;
+        if !told.status().is_success() {
+            return None;
+        }
+        let mut text = String::new();
+        let mut reader = told.into_body().into_reader().take(ERROR_BYTES);
+        reader.read_to_string(&mut text).ok()?;
+        let status: Value = serde_json::from_str(&text).ok()?;
+        Some(Remarks::of_stats(&status["stats"]))
     }
+}
+
+fn ask(
+    server: &str,
+    asked: &Asked,
+    format: Format,
+) -> Result<(impl Read + use<>, Answered), SqlError> {
+    let Asked {
+        path,
+        body,
+        follows: _,
+        has_parts,
+    } = asked;
     let agent: Agent = Agent::config_builder()
         .http_status_as_error(false)
         .timeout_connect(Some(CONNECT_TIMEOUT))
@@ -150,7 +224,7 @@ fn ask(
         format!("http://{base}")
     };
     let response = agent
-        .post(format!("{base}/api/v1/sql"))
+        .post(format!("{base}{path}"))
         .header("content-type", "application/json")
         .header("accept", format.media_type())
         .send(body.to_string())
@@ -164,12 +238,13 @@ fn ask(
     let media_type = response.headers().get("content-type").cloned();
     let id = response.headers().get("weir-query-id");
     let id = id.and_then(|id| id.to_str().ok()).unwrap_or_default();
-    let asked = Asked {
+    let answered = Answered {
         agent,
         url: format!("{base}/api/v1/queries/{id}"),
+        has_parts: *has_parts,
     };
     if status.is_success() && media_type.is_some_and(|value| value == format.media_type()) {
-        return Ok((response.into_body().into_reader(), asked));
+        return Ok((response.into_body().into_reader(), answered));
     }
     let mut text = String::new();
     // What cannot be read is no error object either.

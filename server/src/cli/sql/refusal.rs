@@ -8,7 +8,7 @@ use crate::formats::visible;
 use crate::http::{ErrorBody, Place};
 
 /// The message, the line of SQL with a caret under the place, and the hint.
-pub(super) fn render(sql: &str, error: &ErrorBody) -> String {
+pub(in crate::cli) fn render(sql: &str, error: &ErrorBody) -> String {
     let ErrorBody {
         code: _,
         message,

@@ -1,6 +1,8 @@
 //! The built binary as people run it.
 #![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
 
+mod scripts;
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
