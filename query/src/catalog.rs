@@ -18,9 +18,9 @@ use crate::reader::StoreReaderFactory;
 use crate::table::StoreTable;
 
 /// Name of the one catalog.
-pub(crate) const CATALOG: &str = "weir";
+pub const CATALOG: &str = "weir";
 /// Name of the one schema.
-pub(crate) const SCHEMA: &str = "public";
+pub const SCHEMA: &str = "public";
 
 /// The snapshots of one query, taken together once its plan tells which columns of which tables it reads.
 pub(crate) struct Snapshots {

@@ -1,5 +1,6 @@
 //! Drives one query: plans it, passes its rows on, and stops when it has to.
 
+use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,10 +10,9 @@ use arrow::datatypes::SchemaRef;
 use datafusion::common::ParamValues;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::execute_stream;
-use datafusion::sql::parser::Statement as PlannedStatement;
+use datafusion::sql::sqlparser::ast::Statement;
 use datafusion::sql::sqlparser::tokenizer::TokenWithSpan;
 use futures::{FutureExt as _, StreamExt as _};
 use tokio::runtime::Handle;
@@ -22,9 +22,8 @@ use tokio::time::{sleep_until, timeout, timeout_at};
 
 use crate::admission::Slot;
 use crate::answer::{Ending, Truncation};
-use crate::catalog::{Snapshots, catalog};
 use crate::completeness::{Completeness, Scope};
-use crate::diagnose::{Diagnosis, is_about_a_file};
+use crate::diagnose::is_about_a_file;
 use crate::engine::{deadline_error, panicked};
 use crate::error::QueryError;
 use crate::interrupt::interruptible;
@@ -32,7 +31,7 @@ use crate::limits::Limits;
 use crate::macros::MacroValues;
 use crate::request::{QueryRequest, bind};
 use crate::running::{QueryState, Tracked};
-use crate::session::Shared;
+use crate::session::{Shared, reading_plan};
 use crate::size::{bytes_of, rows_within};
 use crate::statement::parse;
 
@@ -163,10 +162,13 @@ impl Driver {
             to: request.to,
             interval: request.interval,
         };
-        let params = bind(&request.params)?;
-        let parsed = parse(&request.sql, &values, &request.params)?;
-        let statement = PlannedStatement::Statement(Box::new(parsed.statement));
-        match self.plan_statement(statement, params).await {
+        let params = bind(request)?;
+        let known: HashSet<&str> = params.iter().map(|(name, _)| name.as_str()).collect();
+        let parsed = parse(&request.sql, &values, Some(&known))?;
+        match self
+            .plan_statement(parsed.statement, ParamValues::from(params))
+            .await
+        {
             Ok((stream, scope)) => Ok(Planned {
                 stream,
                 tokens: parsed.tokens,
@@ -174,32 +176,19 @@ impl Driver {
             }),
             Err(error) => Err(NoPlan {
                 is_about_a_file: is_about_a_file(&error),
-                error: self.diagnosis(&parsed.tokens).of(&error),
+                error: self.shared.diagnosis(&parsed.tokens).of(&error),
             }),
         }
     }
 
     async fn plan_statement(
         &self,
-        statement: PlannedStatement,
+        statement: Statement,
         params: ParamValues,
     ) -> Result<(SendableRecordBatchStream, Scope), DataFusionError> {
         let shared = &self.shared;
-        let snapshots = Arc::new(Snapshots::new(Arc::clone(&shared.store)));
-        let mut state = shared.state.clone();
-        state.mark_start_execution();
-        state.register_catalog_list(catalog(
-            &snapshots,
-            &shared.reader,
-            shared.options.use_indexes,
-        )?);
-
-        let plan = state.statement_to_plan(statement).await?;
-        SQLOptions::new()
-            .with_allow_ddl(false)
-            .with_allow_dml(false)
-            .with_allow_statements(false)
-            .verify_plan(&plan)?;
+        let (state, snapshots) = shared.planning()?;
+        let plan = reading_plan(&state, statement).await?;
         let plan = self.limited(plan.with_param_values(params)?)?;
         let logical = state.optimize(&plan)?;
         snapshots.take_for(&logical)?;
@@ -255,7 +244,7 @@ impl Driver {
                     if is_first && !is_last_try && is_about_a_file(&error) {
                         return Run::FileLeftOut;
                     }
-                    self.send(slot, Err(self.diagnosis(&tokens).of(&error)))
+                    self.send(slot, Err(self.shared.diagnosis(&tokens).of(&error)))
                         .await;
                     return Run::Ended;
                 }
@@ -302,14 +291,6 @@ impl Driver {
             Ok::<_, mpsc::error::SendError<()>>(())
         })
         .await;
-    }
-
-    fn diagnosis<'a>(&'a self, tokens: &'a [TokenWithSpan]) -> Diagnosis<'a> {
-        Diagnosis {
-            tokens,
-            tables: &self.shared.tables,
-            functions: &self.shared.functions,
-        }
     }
 }
 

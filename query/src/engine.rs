@@ -170,7 +170,7 @@ impl Engine {
         }
     }
 
-    fn busy(&self) -> QueryError {
+    pub(crate) fn busy(&self) -> QueryError {
         let slots = self.shared.admission.slots();
         let message = format!("{slots} queries are running, and none of them ended in time");
         QueryError::new(QueryErrorKind::Busy, message).with_hint("ask again in a moment".to_owned())

@@ -21,6 +21,7 @@ mod asked;
 mod catalog;
 mod choose;
 mod completeness;
+mod describe;
 mod diagnose;
 mod driver;
 mod engine;
@@ -49,7 +50,9 @@ mod statement;
 mod table;
 
 pub use answer::{BatchStream, QueryAnswer, Summary, Truncation};
+pub use catalog::{CATALOG, SCHEMA};
 pub use completeness::{Completeness, TablePresence, TimeRange};
+pub use describe::Description;
 pub use engine::Engine;
 pub use error::{Position, QueryError, QueryErrorKind};
 pub use follow::{FollowAnswer, FollowStream, Followed};

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use datafusion::common::{ParamValues, ScalarValue};
+use arrow::array::RecordBatch;
+use datafusion::common::ScalarValue;
 use serde_json::{Map, Value};
 
 use crate::error::{QueryError, QueryErrorKind};
@@ -16,6 +17,9 @@ pub struct QueryRequest {
     pub sql: String,
     /// Values of `$name` parameters: numbers, strings, booleans and null. They are bound, never pasted.
     pub params: Map<String, Value>,
+    /// One row whose columns are the values of `$1`, `$2`, ... in their order, with the types that Arrow gives them. A
+    /// column whose name is no number is the value of the parameter of that name too.
+    pub row: Option<RecordBatch>,
     /// How long it may take, the reading of the answer included; the engine's default without.
     pub timeout: Option<Duration>,
     /// Most rows of the answer, if that is less than the engine allows.
@@ -44,13 +48,40 @@ impl QueryRequest {
     }
 }
 
-/// The parameters as values of SQL types.
-pub(crate) fn bind(params: &Map<String, Value>) -> Result<ParamValues, QueryError> {
-    let mut values = Vec::with_capacity(params.len());
-    for (name, value) in params {
+/// The parameters, names and values of SQL types.
+pub(crate) fn bind(request: &QueryRequest) -> Result<Vec<(String, ScalarValue)>, QueryError> {
+    let mut values = Vec::with_capacity(request.params.len());
+    for (name, value) in &request.params {
         values.push((name.clone(), scalar(name, value)?));
     }
-    Ok(ParamValues::from(values))
+    let Some(row) = &request.row else {
+        return Ok(values);
+    };
+    if row.num_rows() != 1 {
+        let rows = row.num_rows();
+        return Err(invalid(format!(
+            "a query takes one row of parameters, not {rows}"
+        )));
+    }
+    let schema = row.schema();
+    for (number, (field, column)) in schema.fields().iter().zip(row.columns()).enumerate() {
+        let value = ScalarValue::try_from_array(column, 0).map_err(|_| {
+            let data_type = field.data_type();
+            invalid(format!(
+                "parameter `${}` is of a type that SQL does not have, {data_type}",
+                number + 1
+            ))
+        })?;
+        if !field.name().is_empty() && field.name().parse::<usize>().is_err() {
+            values.push((field.name().clone(), value.clone()));
+        }
+        values.push(((number + 1).to_string(), value));
+    }
+    Ok(values)
+}
+
+fn invalid(message: String) -> QueryError {
+    QueryError::new(QueryErrorKind::Invalid, message)
 }
 
 fn scalar(name: &str, value: &Value) -> Result<ScalarValue, QueryError> {
@@ -67,16 +98,12 @@ fn scalar(name: &str, value: &Value) -> Result<ScalarValue, QueryError> {
                     .as_f64()
                     .map(|number| ScalarValue::Float64(Some(number)))
             };
-            integer.or_else(float).ok_or_else(|| {
-                QueryError::new(
-                    QueryErrorKind::Invalid,
-                    format!("the value of parameter `{name}` is out of range"),
-                )
-            })
+            integer
+                .or_else(float)
+                .ok_or_else(|| invalid(format!("the value of parameter `{name}` is out of range")))
         }
-        Value::Array(_) | Value::Object(_) => Err(QueryError::new(
-            QueryErrorKind::Invalid,
-            format!("parameter `{name}` must be a number, a string, a boolean or null"),
-        )),
+        Value::Array(_) | Value::Object(_) => Err(invalid(format!(
+            "parameter `{name}` must be a number, a string, a boolean or null"
+        ))),
     }
 }

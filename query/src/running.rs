@@ -29,7 +29,7 @@ pub struct QueryId(Arc<str>);
 
 impl QueryId {
     /// A new one, at random.
-    pub(crate) fn random() -> Self {
+    pub fn random() -> Self {
         // Where there is no randomness, the clock tells queries apart well enough.
         let number = getrandom::u64().unwrap_or_else(|_| Utc::now().timestamp_micros() as u64);
         Self(format!("{number:016x}").into())

@@ -3,17 +3,23 @@
 use std::sync::Arc;
 
 use datafusion::error::DataFusionError;
+use datafusion::execution::context::SQLOptions;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder, TaskContext};
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionConfig;
+use datafusion::sql::parser::Statement as PlannedStatement;
+use datafusion::sql::sqlparser::ast::Statement;
+use datafusion::sql::sqlparser::tokenizer::TokenWithSpan;
 use tokio::sync::Semaphore;
 use weir_storage::{Store, TableId};
 
 use crate::admission::Admission;
-use crate::catalog::{CATALOG, SCHEMA};
+use crate::catalog::{CATALOG, SCHEMA, Snapshots, catalog};
+use crate::diagnose::Diagnosis;
 use crate::functions;
 use crate::leaf::TopRows;
 use crate::ledger::Ledger;
@@ -87,6 +93,24 @@ impl Shared {
         })
     }
 
+    /// What one statement is planned in, with the tables at snapshots that are still to be taken.
+    pub(crate) fn planning(&self) -> Result<(SessionState, Arc<Snapshots>), DataFusionError> {
+        let snapshots = Arc::new(Snapshots::new(Arc::clone(&self.store)));
+        let mut state = self.state.clone();
+        state.mark_start_execution();
+        state.register_catalog_list(catalog(&snapshots, &self.reader, self.options.use_indexes)?);
+        Ok((state, snapshots))
+    }
+
+    /// What tells people where and why a statement failed.
+    pub(crate) fn diagnosis<'a>(&'a self, tokens: &'a [TokenWithSpan]) -> Diagnosis<'a> {
+        Diagnosis {
+            tokens,
+            tables: &self.tables,
+            functions: &self.functions,
+        }
+    }
+
     /// What one query runs in: memory and room to spill of its own.
     pub(crate) fn task(&self, state: &SessionState) -> Result<Arc<TaskContext>, DataFusionError> {
         let spilling = match &self.options.spill_dir {
@@ -113,6 +137,21 @@ impl Shared {
             Arc::new(environment),
         )))
     }
+}
+
+/// The plan of a statement that reads and does nothing else.
+pub(crate) async fn reading_plan(
+    state: &SessionState,
+    statement: Statement,
+) -> Result<LogicalPlan, DataFusionError> {
+    let statement = PlannedStatement::Statement(Box::new(statement));
+    let plan = state.statement_to_plan(statement).await?;
+    SQLOptions::new()
+        .with_allow_ddl(false)
+        .with_allow_dml(false)
+        .with_allow_statements(false)
+        .verify_plan(&plan)?;
+    Ok(plan)
 }
 
 fn session_config(options: &EngineOptions) -> SessionConfig {

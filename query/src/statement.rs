@@ -1,5 +1,6 @@
 //! From text to one reading statement: tokens, macros, and the refusal of everything that is not a read.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
@@ -9,7 +10,6 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Span, Token, TokenWithSpan, Tokenizer};
-use serde_json::{Map, Value};
 
 use crate::error::{Position, QueryError, QueryErrorKind};
 use crate::functions;
@@ -34,13 +34,14 @@ pub(crate) struct Parsed {
     pub(crate) tokens: Vec<TokenWithSpan>,
 }
 
-/// Parses the text, expands its macros, and refuses what does not merely read.
+/// Parses the text, expands its macros, and refuses what does not merely read, and parameters that are not among those
+/// `known`; without these, all may come later.
 ///
 /// Must run on a thread of the engine: parsing and walking the tree need its large stack.
 pub(crate) fn parse(
     sql: &str,
     values: &MacroValues,
-    params: &Map<String, Value>,
+    known: Option<&HashSet<&str>>,
 ) -> Result<Parsed, QueryError> {
     if sql.len() > MAX_BYTES {
         return Err(too_large(format!(
@@ -60,7 +61,8 @@ pub(crate) fn parse(
     check_first_word(&tokens)?;
     check_size(&tokens)?;
     let tokens = macros::expand(tokens, values)?;
-    check_parameters(&tokens, params)?;
+    let tokens = number_parameters(tokens)?;
+    check_parameters(&tokens, known)?;
 
     let mut parser = Parser::new(&GenericDialect {})
         .with_recursion_limit(MAX_NESTING)
@@ -197,10 +199,32 @@ fn is_operator(token: &Token) -> bool {
     }
 }
 
-/// Every `$name` must have a value.
+/// Makes the `?`s that ADBC and JDBC write `$1`, `$2`, ... in their order.
+fn number_parameters(mut tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, QueryError> {
+    let (mut count, mut has_names) = (0_usize, false);
+    for token in &mut tokens {
+        let Token::Placeholder(text) = &mut token.token else {
+            continue;
+        };
+        if text == "?" {
+            count += 1;
+            *text = format!("${count}");
+        } else {
+            has_names = true;
+        }
+        if count > 0 && has_names {
+            return Err(syntax("`?` and `$name` are mixed in one statement")
+                .at(position(token.span))
+                .with_hint("write all parameters in one way".to_owned()));
+        }
+    }
+    Ok(tokens)
+}
+
+/// Every parameter must be a `$name` and have a value.
 fn check_parameters(
     tokens: &[TokenWithSpan],
-    params: &Map<String, Value>,
+    known: Option<&HashSet<&str>>,
 ) -> Result<(), QueryError> {
     for token in tokens {
         let Token::Placeholder(text) = &token.token else {
@@ -211,8 +235,11 @@ fn check_parameters(
                 .at(position(token.span))
                 .with_hint("write parameters as $name".to_owned()));
         };
-        if !params.contains_key(name) {
-            let near = nearest(name, params.keys().map(String::as_str));
+        let Some(known) = known else {
+            continue;
+        };
+        if !known.contains(&name) {
+            let near = nearest(name, known.iter().copied());
             return Err(QueryError::new(
                 QueryErrorKind::NotFound,
                 format!("parameter `${name}` has no value"),
@@ -390,7 +417,7 @@ mod tests {
     use super::*;
 
     fn refusal(sql: &str) -> QueryError {
-        match parse(sql, &MacroValues::default(), &Map::new()) {
+        match parse(sql, &MacroValues::default(), Some(&HashSet::new())) {
             Ok(parsed) => panic!("{sql} was parsed as {}", parsed.statement),
             Err(error) => error,
         }
@@ -409,7 +436,7 @@ mod tests {
             "describe http_events",
             "-- why\nselect 1 -- done\n;;",
         ] {
-            parse(sql, &MacroValues::default(), &Map::new()).unwrap();
+            parse(sql, &MacroValues::default(), Some(&HashSet::new())).unwrap();
         }
     }
 
@@ -492,13 +519,21 @@ mod tests {
 
     #[test]
     fn a_parameter_without_a_value_is_named() {
-        let mut params = Map::new();
-        params.insert("host".to_owned(), Value::from("a"));
-        let parsed = parse("select $hots", &MacroValues::default(), &params);
+        let known = HashSet::from(["host"]);
+        let parsed = parse("select $hots", &MacroValues::default(), Some(&known));
         let error = parsed.err().unwrap();
         assert_eq!(error.kind, QueryErrorKind::NotFound);
         assert_eq!(error.hint.as_deref(), Some("did you mean `$host`?"));
-        assert_eq!(refusal("select ?").kind, QueryErrorKind::Syntax);
+        assert_eq!(refusal("select ?1").kind, QueryErrorKind::Syntax);
+        assert_eq!(refusal("select ?, $host").kind, QueryErrorKind::Syntax);
+    }
+
+    #[test]
+    fn question_marks_are_numbered_but_not_those_in_texts_names_and_comments() {
+        let sql = "select ?, 'a?', \"b?\" -- ?\n, /* ? */ x + ? from t where c = ?";
+        let parsed = parse(sql, &MacroValues::default(), None).unwrap();
+        let text = parsed.statement.to_string();
+        assert_eq!(text, "SELECT $1, 'a?', \"b?\", x + $2 FROM t WHERE c = $3");
     }
 
     #[test]

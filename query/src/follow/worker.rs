@@ -1,19 +1,18 @@
 //! Looks for new rows again and again, and brings those that match to the reader.
 
+use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::{Transformed, TreeNode as _};
+use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::execution::{SendableRecordBatchStream, SessionState};
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, col, lit};
 use datafusion::physical_plan::execute_stream;
-use datafusion::sql::parser::Statement as PlannedStatement;
-use datafusion::sql::sqlparser::tokenizer::TokenWithSpan;
 use futures::{FutureExt as _, StreamExt as _};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -22,15 +21,14 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::pipeline::{NoPipeline, Pipeline};
 use super::queue::Queue;
-use crate::catalog::{Snapshots, catalog};
-use crate::diagnose::Diagnosis;
+use crate::catalog::Snapshots;
 use crate::engine::panicked;
 use crate::error::QueryError;
 use crate::interrupt::interruptible;
 use crate::macros::MacroValues;
 use crate::request::{QueryRequest, bind};
 use crate::running::{QueryState, Tracked};
-use crate::session::Shared;
+use crate::session::{Shared, reading_plan};
 use crate::statement::parse;
 
 /// How often it looks for new rows.
@@ -114,7 +112,7 @@ impl Worker {
             self.follow(&pipeline, after).await
         };
         if let Err(error) = told.await {
-            self.queue.fail(self.diagnosis(&[]).of(&error));
+            self.queue.fail(self.shared.diagnosis(&[]).of(&error));
         }
     }
 
@@ -152,17 +150,14 @@ impl Worker {
             to: request.to,
             interval: request.interval,
         };
-        let params = bind(&request.params)?;
-        let parsed = parse(&request.sql, &values, &request.params)?;
-        let diagnosed = |error: DataFusionError| self.diagnosis(&parsed.tokens).of(&error);
+        let params = bind(request)?;
+        let known: HashSet<&str> = params.iter().map(|(name, _)| name.as_str()).collect();
+        let parsed = parse(&request.sql, &values, Some(&known))?;
         let shared = &self.shared;
-        let snapshots = Arc::new(Snapshots::new(Arc::clone(&shared.store)));
-        let mut state = shared.state.clone();
-        state.mark_start_execution();
-        let tables = catalog(&snapshots, &shared.reader, shared.options.use_indexes);
-        state.register_catalog_list(tables.map_err(diagnosed)?);
-        let statement = PlannedStatement::Statement(Box::new(parsed.statement));
-        let plan = state.statement_to_plan(statement).await;
+        let diagnosed = |error: DataFusionError| shared.diagnosis(&parsed.tokens).of(&error);
+        let (state, snapshots) = shared.planning().map_err(diagnosed)?;
+        let plan = reading_plan(&state, parsed.statement).await;
+        let params = ParamValues::from(params);
         let plan = plan.and_then(|plan| plan.with_param_values(params));
         let plan = plan.map_err(diagnosed)?;
         let pipeline = Pipeline::new(&plan, &state).map_err(|error| match error {
@@ -216,13 +211,5 @@ impl Worker {
         let stream = execute_stream(Arc::clone(&plan), self.shared.task(state)?)?;
         self.tracked.runs(plan);
         Ok(stream)
-    }
-
-    fn diagnosis<'a>(&'a self, tokens: &'a [TokenWithSpan]) -> Diagnosis<'a> {
-        Diagnosis {
-            tokens,
-            tables: &self.shared.tables,
-            functions: &self.shared.functions,
-        }
     }
 }

@@ -3,6 +3,7 @@
 
 mod answers;
 mod completeness;
+mod describing;
 mod errors;
 mod following;
 mod functions;
