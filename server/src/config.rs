@@ -47,6 +47,10 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<String>,
 
+    /// Address where Flight SQL is answered too, such as 127.0.0.1:7071; port 0 takes a free one [default: not at all]
+    #[arg(long, value_name = "ADDR")]
+    pub flight_listen: Option<String>,
+
     /// Memory for the newest rows of all tables together [default: 256MiB]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     #[serde(deserialize_with = "size")]
@@ -151,6 +155,8 @@ pub(crate) struct Config {
     pub scripts: Option<PathBuf>,
     /// Address of the HTTP API.
     pub listen: String,
+    /// Address of Flight SQL, where it is wanted.
+    pub flight_listen: Option<String>,
     /// Bytes for the newest rows of all tables together.
     pub memory: usize,
     /// How long rows stay in memory before they go to a file.
@@ -222,6 +228,7 @@ impl Config {
             data,
             scripts,
             listen,
+            flight_listen,
             memory,
             spill_age,
             retain,
@@ -252,6 +259,7 @@ impl Config {
             listen: listen
                 .or(file.listen)
                 .unwrap_or_else(|| DEFAULT_LISTEN.to_owned()),
+            flight_listen: flight_listen.or(file.flight_listen),
             memory: memory_bytes(memory)?,
             spill_age: positive("spill-age", spill_age.or(file.spill_age), DEFAULT_SPILL_AGE)?,
             retention: retain::resolve(&retain).map_err(ConfigError::Retain)?,
@@ -333,7 +341,14 @@ mod tests {
     #[test]
     fn flags_win_over_the_file_and_the_file_over_defaults() {
         let file = file_with(
-            "data = '/srv/weir'\nscripts = '/srv/scripts'\nlisten = '127.0.0.1:1'\nmemory = '1MiB'\nno-capture = true\n\
+            "data = '/srv/weir'
+scripts = '/srv/scripts'
+listen = '127.0.0.1:1'
+flight-listen = '[::1]:2'
+memory = '1MiB'
+\
+             no-capture = true
+\
              cgroup = ['/a', '/b']\nflow-interval = '2s'\nfsync = 'never'\nnode = 'file'\n\
              spill-age = '5s'\nstore = 's3://bucket/a/'\nlocal-cache = '1GB'\nretain = ['flows=1h', '*=1GB']\n\
              max-queries = 3\nmax-rows = 7\n",
@@ -352,6 +367,7 @@ mod tests {
                 data: "/srv/weir".into(),
                 scripts: Some("/srv/scripts".into()),
                 listen: "127.0.0.1:1".to_owned(),
+                flight_listen: Some("[::1]:2".to_owned()),
                 memory: 1024 * 1024,
                 spill_age: Duration::from_secs(5),
                 retention: vec![(

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   start: listen -> open the store -> capture -> serve
-//!   stop:  capture (its last rows) -> ledger -> API -> everything in memory to files -> those to the bucket
+//!   stop:  capture (its last rows) -> ledger -> API, Flight SQL -> everything in memory to files -> those to the bucket
 //! ```
 
 use std::io::{self, Write as _};
@@ -25,6 +25,7 @@ use weir_storage::{
 
 use crate::capture::{CannotCapture, CaptureState};
 use crate::config::Config;
+use crate::flight::FlightServer;
 use crate::http::{App, Metrics, router};
 use crate::scripts;
 use crate::sink::{LossTotals, StoreSink};
@@ -42,8 +43,10 @@ const SPILL_DIRECTORY: &str = ".spill";
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServiceError {
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}; choose another with --listen")]
+    #[error("cannot listen on {address}; choose another with {option}")]
     Listen {
+        /// The option that names it.
+        option: &'static str,
         /// The address.
         address: String,
         /// Why.
@@ -99,14 +102,12 @@ fn start_error(action: &'static str) -> impl FnOnce(io::Error) -> ServiceError {
 
 async fn serve(config: Config) -> Result<(), ServiceError> {
     let mut signals = Signals::listen()?;
-    let listener =
-        TcpListener::bind(&config.listen)
-            .await
-            .map_err(|source| ServiceError::Listen {
-                address: config.listen.clone(),
-                source,
-            })?;
-    let service = Service::start(&config, listener).await?;
+    let listener = listen("--listen", &config.listen).await?;
+    let flight = match &config.flight_listen {
+        Some(address) => Some(listen("--flight-listen", address).await?),
+        None => None,
+    };
+    let service = Service::start(&config, listener, flight).await?;
     service.announce(&config);
     signals.next().await;
     tracing::info!("stopping; a second signal ends at once");
@@ -115,6 +116,22 @@ async fn serve(config: Config) -> Result<(), ServiceError> {
         std::process::exit(130);
     });
     service.stop(&config).await
+}
+
+async fn listen(option: &'static str, address: &str) -> Result<TcpListener, ServiceError> {
+    let listener = TcpListener::bind(address).await;
+    let listener = listener.map_err(|source| ServiceError::Listen {
+        option,
+        address: address.to_owned(),
+        source,
+    })?;
+    let address = listener
+        .local_addr()
+        .map_err(start_error("read the address of a listening socket"))?;
+    if !address.ip().is_loopback() {
+        tracing::warn!(%address, "anyone who reaches this address can read everything captured");
+    }
+    Ok(listener)
 }
 
 /// Everything that runs.
@@ -129,16 +146,18 @@ struct Service {
     scripts: JoinHandle<()>,
     api: JoinHandle<io::Result<()>>,
     stop_api: oneshot::Sender<()>,
+    flight: Option<FlightServer>,
 }
 
 impl Service {
-    async fn start(config: &Config, listener: TcpListener) -> Result<Self, ServiceError> {
+    async fn start(
+        config: &Config,
+        listener: TcpListener,
+        flight: Option<TcpListener>,
+    ) -> Result<Self, ServiceError> {
         let address = listener
             .local_addr()
             .map_err(start_error("read the address of the listening socket"))?;
-        if !address.ip().is_loopback() {
-            tracing::warn!(%address, "anyone who reaches this address can read everything captured");
-        }
         if config.capture {
             CaptureState::check(config)?;
         }
@@ -168,7 +187,7 @@ impl Service {
         } else {
             CaptureState::Off
         };
-        let app = App {
+        let app = Arc::new(App {
             node: Arc::clone(&config.node),
             metrics: Metrics::new(&engine, &store, &losses, &capture),
             engine: Arc::clone(&engine),
@@ -178,9 +197,13 @@ impl Service {
             losses: Arc::clone(&losses),
             started: Instant::now(),
             started_at: Utc::now(),
-        };
+        });
+        let flight = flight
+            .map(|listener| FlightServer::start(listener, Arc::clone(&app)))
+            .transpose()
+            .map_err(start_error("read the address of a listening socket"))?;
         let (stop_api, stopped) = oneshot::channel();
-        let routes = router(Arc::new(app)).into_make_service_with_connect_info::<SocketAddr>();
+        let routes = router(app).into_make_service_with_connect_info::<SocketAddr>();
         let api = axum::serve(listener, routes).with_graceful_shutdown(async {
             // An error means that the sender is gone, which is a stop too.
             let _ = stopped.await;
@@ -197,6 +220,7 @@ impl Service {
             scripts: tokio::spawn(scripts::watch(library, engine)),
             api: tokio::spawn(api.into_future()),
             stop_api,
+            flight,
         })
     }
 
@@ -206,10 +230,13 @@ impl Service {
             CaptureState::On(_) => CaptureState::describe(&config.cgroups),
             CaptureState::Off => "answering queries only".to_owned(),
         };
+        let flight = self.flight.as_ref().map_or_else(String::new, |flight| {
+            format!("Flight SQL at grpc://{}, ", flight.address)
+        });
         // Standard output may be closed, and the service is of use all the same.
         let _ = writeln!(
             io::stdout(),
-            "weir is ready: {}, {watching}, data in {}",
+            "weir is ready: {}, {flight}{watching}, data in {}",
             self.url,
             config.data.display()
         );
@@ -227,6 +254,7 @@ impl Service {
             scripts,
             mut api,
             stop_api,
+            flight,
         } = self;
         // Its last rows come while it stops, so this is first; it waits for its thread.
         match tokio::task::spawn_blocking(move || capture.stop()).await {
@@ -240,7 +268,13 @@ impl Service {
             .record_store_losses(&config.node, Utc::now().timestamp_micros());
         // The API may have ended by itself; there is nobody to tell then.
         let _ = stop_api.send(());
-        if tokio::time::timeout(DRAIN, &mut api).await.is_err() {
+        let stop_flight = async {
+            if let Some(flight) = flight {
+                flight.stop(DRAIN).await;
+            }
+        };
+        let (stopped, ()) = tokio::join!(tokio::time::timeout(DRAIN, &mut api), stop_flight);
+        if stopped.is_err() {
             api.abort();
         }
         spiller.stop().await;

@@ -14,6 +14,7 @@ Examples:
   weir serve --no-capture --data ./weir-data           answer queries about what is there
   weir serve --retain http_events=7d,50GB --retain '*=30d'
   AWS_REGION=eu-west-1 weir serve --store s3://flows/prod --local-cache 50GB
+  weir serve --flight-listen 127.0.0.1:7071            answer ADBC and JDBC drivers too
   weir serve --config /etc/weir.toml
 
 The configuration file is TOML with the names of the options:

@@ -20,7 +20,7 @@ const TIME_TO: HeaderName = HeaderName::from_static("weir-time-to");
 const LOST_EVENTS: HeaderName = HeaderName::from_static("weir-lost-events");
 
 /// What is known before the rows: the id, and the limits the answer is held to.
-pub(super) fn begin(headers: &mut HeaderMap, id: &QueryId, limits: &Limits) {
+pub(crate) fn begin(headers: &mut HeaderMap, id: &QueryId, limits: &Limits) {
     put(headers, QUERY_ID, id);
     if let Some(rows) = limits.rows {
         put(headers, LIMIT, rows);

@@ -47,7 +47,7 @@ pub struct Metrics {
 
 /// How a query ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum QueryOutcome {
+pub(crate) enum QueryOutcome {
     /// All rows were sent.
     Ok,
     /// It was the caller's fault.
@@ -66,7 +66,7 @@ pub(super) enum QueryOutcome {
 
 /// A query under way. Unless told otherwise, it counts as cancelled when dropped.
 #[derive(Debug)]
-pub(super) struct Observation {
+pub(crate) struct Observation {
     durations: Durations,
     running: Gauge,
     started: Instant,
@@ -101,7 +101,7 @@ impl Metrics {
     }
 
     /// Begins to watch a query.
-    pub(super) fn observe_query(&self) -> Observation {
+    pub(crate) fn observe_query(&self) -> Observation {
         self.running.inc();
         Observation {
             durations: Family::clone(&self.durations),
@@ -113,7 +113,7 @@ impl Metrics {
 }
 
 impl QueryOutcome {
-    pub(super) const fn of(kind: QueryErrorKind) -> Self {
+    pub(crate) const fn of(kind: QueryErrorKind) -> Self {
         match kind {
             QueryErrorKind::Syntax
             | QueryErrorKind::NotFound
@@ -143,7 +143,7 @@ impl QueryOutcome {
 
 impl Observation {
     /// How the query ended.
-    pub(super) fn end(&mut self, outcome: QueryOutcome) {
+    pub(crate) fn end(&mut self, outcome: QueryOutcome) {
         self.outcome = outcome;
     }
 }

@@ -6,7 +6,7 @@
 
 mod caller;
 mod error;
-mod facts;
+pub(crate) mod facts;
 mod follow;
 mod functions;
 mod health;
@@ -42,6 +42,7 @@ use crate::sink::LossTotals;
 
 pub use error::{ApiError, ErrorBody, Place};
 pub use metrics::Metrics;
+pub(crate) use metrics::{Observation, QueryOutcome};
 
 /// Largest body of a request.
 const BODY_BYTES: usize = 1024 * 1024;

@@ -118,6 +118,7 @@ impl Parameters {
         Ok(QueryRequest {
             sql,
             params,
+            row: None,
             timeout: positive("timeout_ms", self.timeout_ms)?,
             limit: self.limit,
             max_bytes: self.max_bytes,
