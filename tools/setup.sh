@@ -93,16 +93,16 @@ if [[ $(printf '%s\n' "$rust" "$have" | sort -V | head -n 1) != "$rust" ]]; then
     $get_rust"
 fi
 
-# Other people's Parquet readers and an S3 server, only for the tests, in a place of their own.
+# Other people's Parquet readers, Flight SQL clients and an S3 server, only for the tests, in a place of their own.
 if [[ $want == test ]]; then
     venv=${WEIR_TEST_VENV:-${XDG_CACHE_HOME:-$HOME/.cache}/weir-py}
     wanted=$here/../tests/peers/requirements.txt
     if ! cmp -s "$wanted" "$venv/installed.txt"; then
-        say "making a Python environment with duckdb, pyarrow, polars and moto in $venv"
+        say "making a Python environment with duckdb, pyarrow, polars, ADBC and moto in $venv"
         if python3 -m venv --clear "$venv" && "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$wanted"; then
             cp "$wanted" "$venv/installed.txt"
         else
-            say "that did not work; the tests that read weir's Parquet files with them and those with a bucket will be skipped."
+            say "that did not work; the tests that read weir's Parquet files with them, those with Flight SQL and those with a bucket will be skipped."
         fi
     fi
 fi

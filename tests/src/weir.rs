@@ -15,6 +15,7 @@ use crate::{Cgroup, Peer, binary};
 pub struct Weir {
     peer: Option<Peer>,
     url: String,
+    flight_url: Option<String>,
     http: ureq::Agent,
 }
 
@@ -36,12 +37,26 @@ impl Weir {
             .arg(cgroup.path())
             .arg("--data")
             .arg(data)
-            .args(["--listen", "127.0.0.1:0"])
             .args(["--flow-interval", "1s"])
             .args(["--dns-timeout", "2s"])
             .args(["--memory", "64MiB"])
             .args(options);
-        let peer = Peer::start("weir serve", &mut command);
+        Self::run(&mut command)
+    }
+
+    /// Starts it over a data directory to answer queries only, with further options, and waits until it is ready.
+    pub fn over(data: &Path, options: &[&str]) -> Self {
+        let mut command = Command::new(binary::path());
+        command
+            .args(["serve", "--no-capture", "--data"])
+            .arg(data)
+            .args(options);
+        Self::run(&mut command)
+    }
+
+    fn run(command: &mut Command) -> Self {
+        command.args(["--listen", "127.0.0.1:0"]);
+        let peer = Peer::start("weir serve", command);
         let line = peer.wait_for_output("http://127.0.0.1:");
         let url = line
             .split_whitespace()
@@ -53,8 +68,13 @@ impl Weir {
             .http_status_as_error(false)
             .build()
             .new_agent();
+        let flight_url = line
+            .split_whitespace()
+            .find(|word| word.starts_with("grpc://"))
+            .map(|word| word.trim_end_matches(',').to_owned());
         Self {
             url: url.to_owned(),
+            flight_url,
             peer: Some(peer),
             http,
         }
@@ -63,6 +83,13 @@ impl Weir {
     /// Where it listens: `http://127.0.0.1:PORT`.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Where it answers Flight SQL: `grpc://127.0.0.1:PORT`.
+    pub fn flight_url(&self) -> &str {
+        self.flight_url
+            .as_deref()
+            .expect("it was started with --flight-listen")
     }
 
     /// Status and body of a GET request.
