@@ -257,8 +257,10 @@ impl Run {
             tables.shown.push(batch)
         })?;
         failed?;
+        tables.end(&Remarks::default(), out)?;
         // The server tells of all results at once, after the last.
-        tables.end(&remarks, out)?;
+        remark(remarks.cut(tables.is_cut));
+        remark(remarks.incomplete().as_deref());
         let asked = Asked::query(&QueryRequest::new(RANGE_SQL));
         tables.explain(|take| online::batches(&server, &asked, take))
     }
@@ -273,6 +275,8 @@ struct Tables {
     shown: Shown,
     is_first: bool,
     has_rows: bool,
+    /// Whether not all rows of some table were shown.
+    is_cut: bool,
 }
 
 /// Takes the rows of an answer.
@@ -287,6 +291,7 @@ impl Tables {
             shown: Shown::new(limit),
             is_first: true,
             has_rows: false,
+            is_cut: false,
         }
     }
 
@@ -307,6 +312,7 @@ impl Tables {
             writeln!(out, "{}", visible(title))?;
         }
         self.has_rows |= !self.shown.is_empty();
+        self.is_cut |= self.shown.is_cut();
         self.shown.write(remarks, out)?;
         out.flush()
     }

@@ -48,6 +48,11 @@ impl Shown {
         self.table.as_ref().is_none_or(|table| table.rows() == 0)
     }
 
+    /// Whether there are more rows than are shown.
+    pub(in crate::cli) fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
     /// Writes the table and what is missing in it, and beside it whether there are more rows.
     pub(in crate::cli) fn write(&self, remarks: &Remarks, out: &mut dyn Write) -> io::Result<()> {
         let Some(table) = &self.table else {
