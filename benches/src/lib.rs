@@ -1,10 +1,12 @@
 //! weir's benchmarks.
 //!
-//! [`traffic`] makes up the rows of a node of a service mesh. `generate` writes them through the real store; `store`
-//! measures the store with them; `encodings` tries ways to write each column. `docs/storage.md` says how to call them
-//! and what came out.
+//! [`traffic`] makes up the rows of a node of a service mesh, and [`mod@write`] writes them through the real store, as
+//! `generate` does. `store` measures the store with them; `encodings` tries ways to write each column;
+//! `docs/storage.md` says how to call them and what came out. `flowbench` asks weir and others what people ask;
+//! `docs/benchmarks.md` has the answers' times.
 
 #![forbid(unsafe_code)]
 
 pub mod measure;
 pub mod traffic;
+pub mod write;

@@ -5,11 +5,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
-use weir_benches::traffic::{Settings, Traffic};
-use weir_storage::{Store, StoreOptions};
-
-/// Rows between two looks at the store's memory.
-const LOOK_EVERY: u64 = 4_096;
+use weir_benches::traffic::Settings;
+use weir_benches::write::write;
 
 /// Writes made-up traffic of a service mesh node into a data directory.
 #[derive(Debug, Parser)]
@@ -52,15 +49,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     if let Some(hours) = arguments.hours {
         settings.duration = Duration::try_from_secs_f64(hours * 3_600.0)?;
     }
-    let store = Store::open(StoreOptions::new(arguments.data, settings.node.clone())).await?;
     let started = Instant::now();
-    for (row, number) in Traffic::new(&settings).zip(1_u64..) {
-        store.append(row);
-        if number.is_multiple_of(LOOK_EVERY) {
-            store.make_room().await?;
-        }
-    }
-    store.flush().await?;
+    let store = write(&settings, &arguments.data).await?;
     let took = started.elapsed();
     println!(
         "{} rows in {:.1} s ({:.0} rows/s, making them up included)",
