@@ -276,12 +276,11 @@ impl Driver {
     async fn send(&self, slot: &mut Option<Slot>, item: Result<RecordBatch, QueryError>) {
         // An error means that nobody reads any more, and the loops above see that themselves.
         let _ = timeout_at(self.deadline, async {
-            let permit = match timeout(SLOW, self.sender.reserve()).await {
-                Ok(permit) => permit?,
-                Err(_) => {
-                    slot.take();
-                    self.sender.reserve().await?
-                }
+            let permit = if let Ok(permit) = timeout(SLOW, self.sender.reserve()).await {
+                permit?
+            } else {
+                slot.take();
+                self.sender.reserve().await?
             };
             permit.send(item);
             if slot.is_none() {

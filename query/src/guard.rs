@@ -31,7 +31,7 @@ const ELEMENTS_AT_ONCE: usize = 64 * 1024;
 pub(crate) fn guarded(node: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
     let is_unnest = node.name() == "UnnestExec";
     let multiplies = is_unnest || node.name().ends_with("JoinExec");
-    if !multiplies || !node.children().into_iter().any(|child| gathers(child)) {
+    if !multiplies || !node.children().into_iter().any(gathers) {
         return Ok(node);
     }
     let inputs = node.children().into_iter().map(|input| {

@@ -46,7 +46,7 @@ impl Bench {
         weir(&["import", &path(&file), "--data", &path(&data)]).text();
         Some(Self {
             weir: Weir::over(&data, &["--flight-listen", "127.0.0.1:0"]),
-            directory: directory,
+            directory,
         })
     }
 

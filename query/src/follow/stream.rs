@@ -72,7 +72,7 @@ impl FollowStream {
             next = self.queue.next() => next,
         };
         Some(match next {
-            Ok(Followed::Rows(rows)) => Ok(Followed::Rows(self.within_limit(rows))),
+            Ok(Followed::Rows(rows)) => Ok(Followed::Rows(self.within_limit(&rows))),
             Ok(missed) => Ok(missed),
             Err(error) => Err(self.fail(error)),
         })
@@ -89,7 +89,7 @@ impl FollowStream {
         }
     }
 
-    fn within_limit(&mut self, rows: RecordBatch) -> RecordBatch {
+    fn within_limit(&mut self, rows: &RecordBatch) -> RecordBatch {
         let count = rows.num_rows().min(self.rows_left.unwrap_or(usize::MAX));
         self.rows_left = self.rows_left.map(|left| left - count);
         self.rows += count as u64;

@@ -10,8 +10,8 @@ use weir_query::{QueryErrorKind, QueryRequest};
 
 use crate::support::{Bench, SECOND, TEN_OCLOCK, lines};
 
-fn row(columns: Vec<(&str, ArrayRef)>) -> Option<RecordBatch> {
-    Some(RecordBatch::try_from_iter(columns).unwrap())
+fn row(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
+    RecordBatch::try_from_iter(columns).unwrap()
 }
 
 #[tokio::test]
@@ -105,7 +105,7 @@ async fn a_row_of_arrow_gives_parameters_by_place_and_by_name() {
         ("path", Arc::new(StringArray::from(vec!["/items/17"]))),
         ("3", Arc::new(NullArray::new(1))),
     ];
-    let given = row(columns);
+    let given = Some(row(columns));
     let sql =
         "SELECT path, ? FROM http_events WHERE time >= ? AND status = ? ORDER BY time LIMIT 1";
     let error = ask(sql, given.clone()).await.unwrap_err();
@@ -118,6 +118,8 @@ async fn a_row_of_arrow_gives_parameters_by_place_and_by_name() {
     let error = ask("SELECT $5", given).await.unwrap_err();
     assert_eq!(error.kind, QueryErrorKind::NotFound, "{error}");
     let two: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
-    let error = ask("SELECT ?", row(vec![("0", two)])).await.unwrap_err();
+    let error = ask("SELECT ?", Some(row(vec![("0", two)])))
+        .await
+        .unwrap_err();
     assert_eq!(error.kind, QueryErrorKind::Invalid, "{error}");
 }

@@ -119,7 +119,7 @@ async fn what_is_too_long_or_too_deep_is_refused_before_it_is_planned() {
     let statements = [
         format!("SELECT '{}'", "x".repeat(10 * 1024 * 1024)),
         format!("SELECT {}1{}", "(".repeat(deep), ")".repeat(deep)),
-        format!("SELECT {}1", "-".repeat(1) + &"- ".repeat(deep)),
+        format!("SELECT {}1", "-".to_owned() + &"- ".repeat(deep)),
         format!("SELECT {}true", "NOT ".repeat(deep)),
         format!("SELECT {}1{}", "abs(".repeat(deep), ")".repeat(deep)),
         format!(

@@ -273,7 +273,8 @@ struct Tables {
     is_titled: bool,
     title: Option<String>,
     shown: Shown,
-    is_first: bool,
+    /// How many tables were written.
+    written: usize,
     has_rows: bool,
     /// Whether not all rows of some table were shown.
     is_cut: bool,
@@ -289,7 +290,7 @@ impl Tables {
             is_titled,
             title: None,
             shown: Shown::new(limit),
-            is_first: true,
+            written: 0,
             has_rows: false,
             is_cut: false,
         }
@@ -305,9 +306,10 @@ impl Tables {
         let Some(title) = self.title.take() else {
             return Ok(());
         };
-        if !std::mem::replace(&mut self.is_first, false) {
+        if self.written > 0 {
             writeln!(out)?;
         }
+        self.written += 1;
         if self.is_titled {
             writeln!(out, "{}", visible(title))?;
         }

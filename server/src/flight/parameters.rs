@@ -49,7 +49,7 @@ impl Parameters {
         }
         let unreadable = || Status::invalid_argument("the parameters are no Arrow data");
         // A decoder that panics on nonsense must not take the connection of others with it.
-        let batches = catch_unwind(AssertUnwindSafe(|| decode(&messages)))
+        let batches = catch_unwind(AssertUnwindSafe(|| decode(messages.clone())))
             .ok()
             .flatten()
             .ok_or_else(unreadable)?;
@@ -80,8 +80,8 @@ impl Parameters {
 }
 
 /// The batches, or nothing where the messages are not readable.
-fn decode(messages: &[FlightData]) -> Option<Vec<RecordBatch>> {
-    let messages = stream::iter(messages.to_vec().into_iter().map(Ok));
+fn decode(messages: Vec<FlightData>) -> Option<Vec<RecordBatch>> {
+    let messages = stream::iter(messages.into_iter().map(Ok));
     let batches = FlightRecordBatchStream::new_from_flight_data(messages).try_collect();
     // All of it is there, so nothing is waited for.
     batches.now_or_never()?.ok()

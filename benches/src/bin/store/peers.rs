@@ -52,7 +52,7 @@ impl Peers {
     ) -> Result<Self, Box<dyn Error>> {
         let path = directory.join("rows.arrow");
         let mut writer = StreamWriter::try_new(File::create(&path)?, &rows.schema)?;
-        for batch in rows.batches.iter() {
+        for batch in &rows.batches {
             writer.write(batch)?;
         }
         writer.finish()?;
