@@ -107,6 +107,8 @@ def prepared(uri):
         with connection.cursor() as cursor:
             schema = cursor.adbc_prepare("SELECT path FROM http_events WHERE status = ? AND path = ?")
             answers["schema"] = [str(field.type) for field in schema]
+            columns = cursor.adbc_execute_schema("SELECT path, count(*) AS n FROM http_events GROUP BY path")
+            answers["columns"] = {field.name: str(field.type) for field in columns}
             again = []
             for status in [404, 200, 404]:
                 cursor.execute("SELECT count(*) FROM http_events WHERE status = ?", [status])

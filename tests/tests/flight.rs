@@ -186,6 +186,7 @@ fn parameters_are_bound() {
     assert_eq!(answers["number"], json!([["ba"]]));
     assert_eq!(answers["names"], json!([[10]]));
     assert_eq!(answers["schema"], json!(["uint16", "string"]));
+    assert_eq!(answers["columns"], json!({"path": "string", "n": "int64"}));
     assert_eq!(answers["again"], json!([10, 90, 10]));
     let too_few = &answers["too few"];
     assert_eq!(too_few["status"], "INVALID_ARGUMENT", "{too_few}");

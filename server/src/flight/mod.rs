@@ -9,6 +9,7 @@
 //! kept, bounded in bytes and age.
 
 mod answer;
+mod calls;
 mod error;
 mod info;
 mod metadata;
@@ -29,6 +30,7 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
 use crate::http::App;
+use calls::FlightCalls;
 use service::FlightSql;
 
 /// Largest message that a client may send: a statement and its parameters are smaller.
@@ -48,7 +50,7 @@ impl FlightServer {
     /// Starts to answer those who connect.
     pub(crate) fn start(listener: TcpListener, app: Arc<App>) -> std::io::Result<Self> {
         let address = listener.local_addr()?;
-        let service = FlightServiceServer::new(FlightSql::new(app))
+        let service = FlightServiceServer::new(FlightCalls(FlightSql::new(app)))
             .max_decoding_message_size(MESSAGE_BYTES)
             // Answers are cut to messages of a size that clients take, except for a single row that is larger.
             .max_encoding_message_size(usize::MAX);

@@ -373,3 +373,28 @@ impl FlightSqlService for FlightSql {
             |_| Ok(metadata::no_foreign_keys());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_that_a_client_gives_has_a_unit() {
+        for (text, expected) in [
+            ("5S", Some(Duration::from_secs(5))),
+            ("00000100m", Some(Duration::from_millis(100))),
+            ("2H", Some(Duration::from_hours(2))),
+            ("0S", None),
+            ("S", None),
+            ("", None),
+            ("5", None),
+            ("-1S", None),
+        ] {
+            let mut request = Request::new(());
+            let value = text.parse().expect("a header's value");
+            request.metadata_mut().insert("grpc-timeout", value);
+            assert_eq!(timeout_of(&request), expected, "{text:?}");
+        }
+        assert_eq!(timeout_of(&Request::new(())), None);
+    }
+}
