@@ -6,8 +6,8 @@ use std::error::Error;
 use crate::answer::Cell;
 use crate::weir::Weir;
 
-/// Rows of the middle of the time that a table covers.
-const MIDDLE: &str = "(SELECT min(time) + (max(time) - min(time)) / 2 FROM";
+/// The middle of the time that a table covers.
+const MIDDLE: &str = "(SELECT to_timestamp_micros((CAST(min(time) AS BIGINT) + CAST(max(time) AS BIGINT)) / 2) FROM";
 
 /// Values by the words that stand for them.
 pub(crate) struct Values(BTreeMap<String, String>);
@@ -26,10 +26,11 @@ impl Values {
                  AND time >= {MIDDLE} http_events) ORDER BY time, conn_id LIMIT 1"
             ),
             format!(
-                "SELECT to_char(first_time + width / 2, {time}) AS from, \
-                 to_char(first_time + width * 5 / 8, {time}) AS to, \
-                 to_char(first_time + width * 3 / 4, {time}) AS late FROM \
-                 (SELECT min(time) AS first_time, max(time) - min(time) AS width FROM http_events)"
+                "SELECT to_char(to_timestamp_micros(first + width / 2), {time}) AS \"from\", \
+                 to_char(to_timestamp_micros(first + width * 5 / 8), {time}) AS \"to\", \
+                 to_char(to_timestamp_micros(first + width * 3 / 4), {time}) AS late FROM \
+                 (SELECT CAST(min(time) AS BIGINT) AS first, \
+                 CAST(max(time) AS BIGINT) - CAST(min(time) AS BIGINT) AS width FROM http_events)"
             ),
             // Not the busiest: that would be no choice.
             "SELECT service FROM http_events WHERE role = 'server' AND status >= 500 GROUP BY service \
