@@ -7,7 +7,8 @@ use crate::answer::Cell;
 use crate::weir::Weir;
 
 /// The middle of the time that a table covers.
-const MIDDLE: &str = "(SELECT to_timestamp_micros((CAST(min(time) AS BIGINT) + CAST(max(time) AS BIGINT)) / 2) FROM";
+const MIDDLE: &str =
+    "(SELECT to_timestamp_micros((CAST(min(time) AS BIGINT) + CAST(max(time) AS BIGINT)) / 2) FROM";
 
 /// Values by the words that stand for them.
 pub(crate) struct Values(BTreeMap<String, String>);
