@@ -14,6 +14,7 @@ use crate::engine::panicked;
 use crate::error::{Position, QueryError, QueryErrorKind};
 use crate::functions::UNBOUNDED;
 use crate::names::nearest;
+use crate::numbers::NoRoom;
 use crate::statement::position;
 
 /// What is known about a query when it fails.
@@ -242,6 +243,11 @@ pub(crate) fn is_about_a_file(error: &DataFusionError) -> bool {
         find::<StoreError>(error),
         Some(StoreError::Unreadable { .. } | StoreError::Gone { .. } | StoreError::Object { .. })
     )
+}
+
+/// Whether the error is that there are too many texts to give each a number.
+pub(crate) fn lacks_room_for_texts(error: &DataFusionError) -> bool {
+    find::<NoRoom>(error).is_some()
 }
 
 /// The error under the layers of context.

@@ -23,12 +23,13 @@ use tokio::time::{sleep_until, timeout, timeout_at};
 use crate::admission::Slot;
 use crate::answer::{Ending, Truncation};
 use crate::completeness::{Completeness, Scope};
-use crate::diagnose::is_about_a_file;
+use crate::diagnose::{is_about_a_file, lacks_room_for_texts};
 use crate::engine::{deadline_error, panicked};
 use crate::error::QueryError;
 use crate::interrupt::interruptible;
 use crate::limits::Limits;
 use crate::macros::MacroValues;
+use crate::numbers::{Interner, by_number};
 use crate::request::{QueryRequest, bind};
 use crate::running::{QueryState, Tracked};
 use crate::session::{Shared, reading_plan};
@@ -60,6 +61,8 @@ enum Run {
     /// A file turned out to be gone or broken before a row was sent: a fresh look leaves it out, and finds the one
     /// that replaced it.
     FileLeftOut,
+    /// It groups or joins by more texts than numbers can be given to: without numbers, those who group can spill.
+    TooManyTexts,
 }
 
 /// A plan that runs.
@@ -105,6 +108,7 @@ impl Driver {
     async fn run(self, slot: Slot, planned: oneshot::Sender<Result<SchemaRef, QueryError>>) {
         let mut planned = Some(planned);
         let mut slot = Some(slot);
+        let mut texts_as_numbers = true;
         for attempt in 1..=TRIES {
             let is_last_try = attempt == TRIES;
             self.tracked.enter(QueryState::Planning);
@@ -121,7 +125,7 @@ impl Driver {
                     tokio::select! {
                         biased;
                         () = self.tracked.interest.lost() => None,
-                        plan = self.plan() => Some(plan),
+                        plan = self.plan(texts_as_numbers) => Some(plan),
                     }
                 })
             });
@@ -151,11 +155,12 @@ impl Driver {
             match self.stream(plan, &mut slot, is_last_try).await {
                 Run::Ended => return,
                 Run::FileLeftOut => {}
+                Run::TooManyTexts => texts_as_numbers = false,
             }
         }
     }
 
-    async fn plan(&self) -> Result<Planned, NoPlan> {
+    async fn plan(&self, texts_as_numbers: bool) -> Result<Planned, NoPlan> {
         let request = &self.request;
         let values = MacroValues {
             from: request.from,
@@ -166,7 +171,11 @@ impl Driver {
         let known: HashSet<&str> = params.iter().map(|(name, _)| name.as_str()).collect();
         let parsed = parse(&request.sql, &values, Some(&known))?;
         match self
-            .plan_statement(parsed.statement, ParamValues::from(params))
+            .plan_statement(
+                parsed.statement,
+                ParamValues::from(params),
+                texts_as_numbers,
+            )
             .await
         {
             Ok((stream, scope)) => Ok(Planned {
@@ -185,6 +194,7 @@ impl Driver {
         &self,
         statement: Statement,
         params: ParamValues,
+        texts_as_numbers: bool,
     ) -> Result<(SendableRecordBatchStream, Scope), DataFusionError> {
         let shared = &self.shared;
         let (state, snapshots) = shared.planning()?;
@@ -192,13 +202,19 @@ impl Driver {
         let plan = self.limited(plan.with_param_values(params)?)?;
         let logical = state.optimize(&plan)?;
         snapshots.take_for(&logical)?;
+        let scope = Scope::of(&logical, &snapshots)?;
+        let task = shared.task(&state)?;
+        let logical = if texts_as_numbers {
+            by_number(logical, &Interner::new(task.memory_pool()))?
+        } else {
+            logical
+        };
         let plan = state
             .query_planner()
             .create_physical_plan(&logical, &state)
             .await?;
-        let scope = Scope::of(&logical, &snapshots)?;
         let plan = interruptible(plan, &self.tracked.interest)?;
-        let stream = execute_stream(Arc::clone(&plan), shared.task(&state)?)?;
+        let stream = execute_stream(Arc::clone(&plan), task)?;
         self.tracked.runs(plan);
         Ok((stream, scope))
     }
@@ -243,6 +259,9 @@ impl Driver {
                 Some(Err(error)) => {
                     if is_first && !is_last_try && is_about_a_file(&error) {
                         return Run::FileLeftOut;
+                    }
+                    if is_first && !is_last_try && lacks_room_for_texts(&error) {
+                        return Run::TooManyTexts;
                     }
                     self.send(slot, Err(self.shared.diagnosis(&tokens).of(&error)))
                         .await;

@@ -38,6 +38,7 @@ mod lookup;
 mod macros;
 mod memory;
 mod names;
+mod numbers;
 mod progress;
 mod prune;
 mod reader;

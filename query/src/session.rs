@@ -32,7 +32,9 @@ use crate::table::STORE_URL;
 /// What every query needs.
 pub(crate) struct Shared {
     pub(crate) store: Arc<Store>,
-    pub(crate) state: SessionState,
+    /// A copy of what all queries are planned in. Behind a closure since whoever holds an engine over an `await` makes
+    /// the compiler ask whether all in it may be sent, and of the planner's trees of expressions that takes it minutes.
+    pub(crate) state: Box<dyn Fn() -> SessionState + Send + Sync>,
     pub(crate) reader: Arc<StoreReaderFactory>,
     pub(crate) options: EngineOptions,
     pub(crate) tables: Vec<&'static str>,
@@ -85,7 +87,7 @@ impl Shared {
             registry: Arc::default(),
             admission,
             store,
-            state,
+            state: Box::new(move || state.clone()),
             reader,
             options,
             tables,
@@ -96,7 +98,7 @@ impl Shared {
     /// What one statement is planned in, with the tables at snapshots that are still to be taken.
     pub(crate) fn planning(&self) -> Result<(SessionState, Arc<Snapshots>), DataFusionError> {
         let snapshots = Arc::new(Snapshots::new(Arc::clone(&self.store)));
-        let mut state = self.state.clone();
+        let mut state = (self.state)();
         state.mark_start_execution();
         state.register_catalog_list(catalog(&snapshots, &self.reader, self.options.use_indexes)?);
         Ok((state, snapshots))

@@ -40,7 +40,9 @@ async fn a_step_that_panics_fails_its_query_only() {
             },
         ),
     );
-    shared.state.register_udf(Arc::new(overflow)).unwrap();
+    let mut state = (shared.state)();
+    state.register_udf(Arc::new(overflow)).unwrap();
+    shared.state = Box::new(move || state.clone());
     for sql in [
         // While it is planned, at one place, and on many threads.
         "SELECT overflow(1)",

@@ -217,7 +217,9 @@ async fn nothing_outside_the_store_is_read_or_written() {
 #[tokio::test]
 async fn an_honest_query_has_its_memory_while_others_take_all_they_can_get() {
     let bench = bench().await;
-    let greedy = "SELECT value, count(*) FROM generate_series(1, 1000000000) GROUP BY value";
+    // The series comes in order, and groups that come in order are passed on at once: these do not.
+    let greedy =
+        "SELECT value % 999999937 AS v, count(*) FROM generate_series(1, 100000000000) GROUP BY v";
     let greedy = async {
         for _ in 0..4 {
             let error = outcome(&bench, greedy, DEADLINE).await.unwrap_err();

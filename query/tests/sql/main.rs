@@ -10,6 +10,7 @@ mod functions;
 mod hostile;
 mod index;
 mod limits;
+mod numbers;
 mod pruning;
 mod snapshots;
 mod support;

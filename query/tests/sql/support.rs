@@ -164,6 +164,11 @@ pub(crate) fn http(number: i64, time: i64) -> HttpEvent {
 
 /// A query for `number.example.org`, answered.
 pub(crate) fn dns(number: i64, time: i64) -> Row {
+    dns_event(number, time).into()
+}
+
+/// The same as an event.
+pub(crate) fn dns_event(number: i64, time: i64) -> DnsEvent {
     DnsEvent {
         time,
         identity: identity(number),
@@ -184,5 +189,4 @@ pub(crate) fn dns(number: i64, time: i64) -> Row {
         flags: None,
         outcome: Some("ok"),
     }
-    .into()
 }

@@ -1,0 +1,178 @@
+//! Grouping, joining and partitioning by dictionary-encoded text as by numbers.
+//!
+//! `DataFusion` groups by dictionaries row by row through a general format, and hashes and compares the text of each
+//! row of a join. But a dictionary has each text once: a number for it has to be found once for each dictionary, and
+//! from there on a query works on plain integers, and has texts again where its groups come out:
+//!
+//! ```text
+//!   Aggregate: group by service          Projection: text_of(n) AS service
+//!                                   =>     Aggregate: group by number_of(service) AS n
+//! ```
+//!
+//! The numbers are those of one query ([`Interner`]), so that columns of different files and tables agree.
+
+mod functions;
+mod interner;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use datafusion::common::tree_node::Transformed;
+use datafusion::common::{Column, DFSchema, Result};
+use datafusion::logical_expr::expr::WindowFunction;
+use datafusion::logical_expr::{
+    Aggregate, Expr, ExprSchemable as _, Join, LogicalPlan, Projection, ScalarUDF, Window,
+};
+
+use functions::{Step, Way};
+pub(crate) use interner::{Interner, NoRoom};
+
+/// What dictionary-encoded text is in weir's tables.
+fn text_type() -> DataType {
+    DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
+}
+
+/// The same plan with numbers in place of the texts that it groups, joins or partitions by.
+///
+/// It belongs after the planner's own rules, which see more in columns than in calls of functions.
+pub(crate) fn by_number(plan: LogicalPlan, interner: &Arc<Interner>) -> Result<LogicalPlan> {
+    let numbers = Numbers {
+        to_number: Arc::new(ScalarUDF::new_from_impl(Step::new(Way::ToNumber, interner))),
+        to_text: Arc::new(ScalarUDF::new_from_impl(Step::new(Way::ToText, interner))),
+    };
+    let rewritten = plan.transform_up_with_subqueries(|node| match node {
+        LogicalPlan::Aggregate(aggregate) => numbers.aggregate(aggregate),
+        LogicalPlan::Join(join) => numbers.join(join),
+        LogicalPlan::Window(window) => numbers.window(window),
+        other => Ok(Transformed::no(other)),
+    })?;
+    Ok(rewritten.data)
+}
+
+struct Numbers {
+    to_number: Arc<ScalarUDF>,
+    to_text: Arc<ScalarUDF>,
+}
+
+impl Numbers {
+    fn number(&self, expr: &Expr) -> Expr {
+        self.to_number.call(vec![expr.clone().unalias()])
+    }
+
+    fn is_text(expr: &Expr, schema: &DFSchema) -> Result<bool> {
+        Ok(expr.get_type(schema)? == text_type())
+    }
+
+    fn aggregate(&self, aggregate: Aggregate) -> Result<Transformed<LogicalPlan>> {
+        let input = aggregate.input.schema();
+        let mut is_changed = false;
+        let mut is_number = Vec::new();
+        let mut groups = Vec::with_capacity(aggregate.group_expr.len());
+        for expr in &aggregate.group_expr {
+            if matches!(expr, Expr::GroupingSet(_)) {
+                return Ok(Transformed::no(LogicalPlan::Aggregate(aggregate)));
+            }
+            let is_text = Self::is_text(expr, input)?;
+            is_number.push(is_text);
+            is_changed |= is_text;
+            groups.push(if is_text {
+                self.number(expr)
+            } else {
+                expr.clone()
+            });
+        }
+        let mut calls = Vec::with_capacity(aggregate.aggr_expr.len());
+        for expr in &aggregate.aggr_expr {
+            let call = self.counted(expr, input)?;
+            is_changed |= call.transformed;
+            calls.push(call.data);
+        }
+        if !is_changed {
+            return Ok(Transformed::no(LogicalPlan::Aggregate(aggregate)));
+        }
+        let numbered = Aggregate::try_new(Arc::clone(&aggregate.input), groups, calls)?;
+        let mut exprs = Vec::with_capacity(numbered.schema.fields().len());
+        for (place, (qualifier, field)) in aggregate.schema.iter().enumerate() {
+            let column = Expr::Column(Column::from(numbered.schema.qualified_field(place)));
+            exprs.push(if is_number.get(place) == Some(&true) {
+                let text = self.to_text.call(vec![column]);
+                text.alias_qualified(qualifier.cloned(), field.name())
+            } else if numbered.schema.qualified_field(place).0 == qualifier {
+                column
+            } else {
+                column.alias_qualified(qualifier.cloned(), field.name())
+            });
+        }
+        let input = Arc::new(LogicalPlan::Aggregate(numbered));
+        let projection = Projection::try_new(exprs, input)?;
+        Ok(Transformed::yes(LogicalPlan::Projection(projection)))
+    }
+
+    /// `count(DISTINCT text)` by number.
+    fn counted(&self, expr: &Expr, input: &DFSchema) -> Result<Transformed<Expr>> {
+        let name = expr.schema_name().to_string();
+        let mut call = expr.clone().unalias();
+        let Expr::AggregateFunction(function) = &mut call else {
+            return Ok(Transformed::no(expr.clone()));
+        };
+        let params = &mut function.params;
+        if !params.distinct || function.func.name() != "count" || params.args.len() != 1 {
+            return Ok(Transformed::no(expr.clone()));
+        }
+        if !Self::is_text(&params.args[0], input)? {
+            return Ok(Transformed::no(expr.clone()));
+        }
+        params.args[0] = self.number(&params.args[0]);
+        Ok(Transformed::yes(call.alias(name)))
+    }
+
+    fn join(&self, mut join: Join) -> Result<Transformed<LogicalPlan>> {
+        let mut is_changed = false;
+        for (left, right) in &mut join.on {
+            if Self::is_text(left, join.left.schema())?
+                && Self::is_text(right, join.right.schema())?
+            {
+                *left = self.number(left);
+                *right = self.number(right);
+                is_changed = true;
+            }
+        }
+        Ok(Transformed::new_transformed(
+            LogicalPlan::Join(join),
+            is_changed,
+        ))
+    }
+
+    fn window(&self, mut window: Window) -> Result<Transformed<LogicalPlan>> {
+        let mut is_changed = false;
+        let input = Arc::clone(window.input.schema());
+        for expr in &mut window.window_expr {
+            let name = expr.schema_name().to_string();
+            let mut call = expr.clone().unalias();
+            let Expr::WindowFunction(function) = &mut call else {
+                continue;
+            };
+            if self.partitions(function, &input)? {
+                *expr = call.alias(name);
+                is_changed = true;
+            }
+        }
+        Ok(Transformed::new_transformed(
+            LogicalPlan::Window(window),
+            is_changed,
+        ))
+    }
+
+    fn partitions(&self, function: &mut WindowFunction, input: &DFSchema) -> Result<bool> {
+        let mut is_changed = false;
+        for expr in &mut function.params.partition_by {
+            if Self::is_text(expr, input)? {
+                *expr = self.number(expr);
+                is_changed = true;
+            }
+        }
+        Ok(is_changed)
+    }
+}

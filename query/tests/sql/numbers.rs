@@ -1,0 +1,124 @@
+//! Groups, joins and windows by dictionary-encoded text, which the engine does by number.
+
+use weir_query::{EngineOptions, QueryRequest};
+use weir_storage::Row;
+
+use crate::support::{Bench, HOUR, SECOND, TEN_OCLOCK, dns_event, http, lines};
+
+/// Rows in two files with other dictionaries, and in the window; every seventh has no host.
+async fn bench() -> Bench {
+    let bench = Bench::new().await;
+    for part in 0..3 {
+        for number in part * 100..(part + 1) * 100 {
+            let mut event = http(number, TEN_OCLOCK + part * HOUR + number * SECOND);
+            event.host = (number % 7 != 0).then(|| format!("host-{}", (number + part) % 5).into());
+            event.route = Some(format!("/{}", number % 3).into());
+            bench.store.append(event.into());
+            let mut event = dns_event(number, TEN_OCLOCK + part * HOUR);
+            event.qname = Some(format!("host-{}", number % 4).into());
+            bench.store.append(Row::from(event));
+        }
+        if part < 2 {
+            bench.store.flush().await.unwrap();
+        }
+    }
+    bench
+}
+
+/// Asks with the columns as they are, and with each made plain text first.
+async fn same_by_text(bench: &Bench, sql: &str) {
+    let by_number = sql.replace("HOST", "host").replace("ROUTE", "route");
+    let by_text = sql
+        .replace("HOST", "CAST(host AS VARCHAR)")
+        .replace("ROUTE", "CAST(route AS VARCHAR)");
+    let (by_number, by_text) = (bench.rows(&by_number).await, bench.rows(&by_text).await);
+    assert!(!by_text.is_empty(), "{sql}");
+    assert_eq!(by_number, by_text, "{sql}");
+}
+
+#[tokio::test]
+async fn groups_and_joins_are_those_of_the_texts() {
+    let bench = bench().await;
+    for sql in [
+        "SELECT HOST AS h, count(*) FROM http_events GROUP BY h ORDER BY h NULLS FIRST",
+        "SELECT HOST AS h, ROUTE AS r, status, max(latency_ns) FROM http_events GROUP BY h, r, status ORDER BY 1, 2, 3",
+        "SELECT HOST AS h FROM http_events GROUP BY h HAVING count(*) > 50 ORDER BY h",
+        "SELECT DISTINCT HOST AS h, ROUTE AS r FROM http_events ORDER BY h, r",
+        "SELECT count(DISTINCT HOST), count(DISTINCT ROUTE), count(*) FROM http_events",
+        "SELECT status, count(DISTINCT HOST), sum(latency_ns) FROM http_events GROUP BY status ORDER BY status",
+        "SELECT count(DISTINCT HOST) FILTER (WHERE status = 500) AS n FROM http_events",
+        "SELECT HOST AS h, ROUTE AS r, count(*) FROM http_events GROUP BY ROLLUP (h, r) ORDER BY 1, 2, 3",
+        "SELECT HOST AS a, HOST AS b, count(*) FROM http_events GROUP BY a, b ORDER BY 1",
+        "WITH t AS (SELECT HOST AS h, ROUTE AS r, count(*) AS n FROM http_events GROUP BY h, r) \
+            SELECT h, sum(n), count(DISTINCT r) FROM t GROUP BY h ORDER BY h",
+        "WITH t AS (SELECT HOST AS h, time FROM http_events) \
+            SELECT count(*) FROM t a JOIN t b ON a.h = b.h AND a.time < b.time",
+        "WITH t AS (SELECT HOST AS h, time FROM http_events) \
+            SELECT count(*) FROM t a LEFT JOIN (SELECT * FROM t WHERE h < 'host-2') b ON a.h = b.h WHERE b.h IS NULL",
+        "WITH t AS (SELECT HOST AS h, time FROM http_events) \
+            SELECT count(*) FROM t WHERE h NOT IN (SELECT h FROM t WHERE h LIKE 'host-1%')",
+        "WITH t AS (SELECT HOST AS h, time FROM http_events) \
+            SELECT count(*) FROM t a WHERE EXISTS (SELECT 1 FROM t b WHERE b.h = a.h AND b.time > a.time)",
+        "SELECT time, HOST AS h, row_number() OVER (PARTITION BY HOST ORDER BY time) AS n, \
+            count(*) OVER (PARTITION BY HOST, ROUTE) AS m FROM http_events ORDER BY time",
+        "SELECT h, n FROM (SELECT HOST AS h, count(*) AS n, rank() OVER (PARTITION BY ROUTE ORDER BY count(*) DESC, HOST) AS k \
+            FROM http_events GROUP BY HOST, ROUTE) WHERE k = 1 ORDER BY h, n",
+        "SELECT HOST AS h FROM http_events UNION SELECT ROUTE FROM http_events ORDER BY h",
+        "SELECT HOST AS h FROM http_events INTERSECT SELECT HOST FROM http_events WHERE status = 500 ORDER BY h",
+        "SELECT ROUTE AS r, (SELECT count(DISTINCT HOST) FROM http_events) AS n FROM http_events GROUP BY r ORDER BY r",
+        "SELECT first_value(HOST ORDER BY time) AS f, min(HOST), ROUTE AS r FROM http_events GROUP BY r ORDER BY r",
+        "SELECT upper(h) AS u, count(*) FROM (SELECT HOST AS h FROM http_events) GROUP BY u ORDER BY u",
+        "SELECT HOST AS h, count(*) FROM http_events WHERE false GROUP BY h UNION ALL SELECT 'none', 0",
+    ] {
+        same_by_text(&bench, sql).await;
+    }
+}
+
+#[tokio::test]
+async fn names_of_two_tables_meet() {
+    let bench = bench().await;
+    let joined = "SELECT qname, count(*) AS n FROM dns_events d JOIN http_events h ON h.process = d.process \
+        AND h.host = d.qname AND h.pid = d.pid GROUP BY qname ORDER BY qname";
+    let by_text = joined.replace("h.host = d.qname", "h.host || '' = d.qname || ''");
+    let rows = bench.rows(joined).await;
+    assert_eq!(rows.len(), 4);
+    assert_eq!(rows, bench.rows(&by_text).await);
+    let plan = bench.plan(joined).await;
+    assert!(plan.contains("number_of(host"), "{plan}");
+    assert!(plan.contains("number_of(qname"), "{plan}");
+}
+
+#[tokio::test]
+async fn the_steps_cannot_be_called_by_name() {
+    let bench = bench().await;
+    for sql in [
+        "SELECT number_of(host) FROM http_events",
+        "SELECT text_of(status) FROM http_events",
+    ] {
+        bench.error(sql).await;
+    }
+}
+
+#[tokio::test]
+async fn with_too_many_texts_for_memory_groups_are_made_without_numbers() {
+    let spill = tempfile::tempdir().unwrap();
+    let bench = Bench::with(EngineOptions {
+        threads: 2,
+        memory_bytes: 32 * 1024 * 1024,
+        max_queries: 1,
+        spill_dir: Some(spill.path().to_owned()),
+        ..EngineOptions::default()
+    })
+    .await;
+    let name = |number: i64| format!("{number:0>60}.example");
+    for number in 0..60_000 {
+        let mut event = dns_event(number, TEN_OCLOCK + number);
+        event.qname = Some(name(number).into());
+        bench.store.append(Row::from(event));
+    }
+    bench.store.flush().await.unwrap();
+    let sql = "SELECT qname, count(*) AS n FROM dns_events GROUP BY qname ORDER BY qname LIMIT 2";
+    let answer = bench.run(QueryRequest::new(sql)).await.unwrap();
+    let expected = [format!("{}, 1", name(0)), format!("{}, 1", name(1))];
+    assert_eq!(lines(&answer.0), expected);
+}
