@@ -40,6 +40,13 @@ if ((skipped > 0)); then
     sed 's/^/    /' "$WEIR_SKIPS"
 fi
 failed=$(sum failed)
+if ((failed > 0)); then
+    # Once more at the end, where people look first.
+    printf '\nfailed:\n'
+    sed -nE 's/^test (.*) \.\.\. FAILED$/    \1/p' "$scratch/log"
+    printf '\nfirst words of each panic:\n'
+    sed -nE "/^thread '.*panicked at/,+4p" "$scratch/log" | cut -c -400
+fi
 # A test that skips itself counts as passed for cargo, and one that cargo could not even run counts nowhere.
 printf '\n%s passed, %s failed, %s skipped\n' "$(($(sum passed) - skipped))" "$failed" "$skipped"
 if ((outcome != 0 && failed == 0)); then

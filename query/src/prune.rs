@@ -56,11 +56,11 @@ impl TimeRanges {
 
 impl PruningStatistics for TimeRanges {
     fn min_values(&self, column: &Column) -> Option<ArrayRef> {
-        is_time(column).then(|| Arc::clone(&self.earliest))
+        is_time(column.name()).then(|| Arc::clone(&self.earliest))
     }
 
     fn max_values(&self, column: &Column) -> Option<ArrayRef> {
-        is_time(column).then(|| Arc::clone(&self.latest))
+        is_time(column.name()).then(|| Arc::clone(&self.latest))
     }
 
     fn num_containers(&self) -> usize {
@@ -68,7 +68,7 @@ impl PruningStatistics for TimeRanges {
     }
 
     fn null_counts(&self, column: &Column) -> Option<ArrayRef> {
-        is_time(column).then(|| Arc::clone(&self.null_counts))
+        is_time(column.name()).then(|| Arc::clone(&self.null_counts))
     }
 
     fn row_counts(&self) -> Option<ArrayRef> {
@@ -80,6 +80,7 @@ impl PruningStatistics for TimeRanges {
     }
 }
 
-fn is_time(column: &Column) -> bool {
-    column.name() == "time"
+/// Whether that is the name of the column by which rows stand in files.
+pub(crate) fn is_time(column: &str) -> bool {
+    column == "time"
 }
