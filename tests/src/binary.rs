@@ -24,6 +24,12 @@ pub(crate) fn path() -> &'static Path {
     })
 }
 
+/// Where this crate is in the checkout whose tests cargo runs. It need not be the one that the tests were compiled in:
+/// of checkouts that share a target directory, cargo takes what has not changed from each other.
+pub(crate) fn crate_directory() -> String {
+    std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").to_owned())
+}
+
 /// Whether the binary was built from the sources beside this test, as they are now.
 fn check(binary: &Path) -> Result<(), String> {
     let modified = |path: &Path| -> Option<SystemTime> { fs::metadata(path).ok()?.modified().ok() };
@@ -32,9 +38,8 @@ fn check(binary: &Path) -> Result<(), String> {
     let list = binary.with_extension("d");
     let sources =
         fs::read_to_string(&list).map_err(|error| format!("{}: {error}", list.display()))?;
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap_or(Path::new("/"));
+    let here = crate_directory();
+    let workspace = Path::new(&here).parent().unwrap_or(Path::new("/"));
     for source in sources.split_whitespace().skip(1).map(Path::new) {
         if !source.starts_with(workspace) && source.ends_with("server/src/main.rs") {
             return Err(format!(

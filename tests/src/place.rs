@@ -1,8 +1,11 @@
 //! Where a program runs: in which cgroup, in which network namespace.
 
 use std::net::{Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::ops::Range;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 
+use crate::binary::crate_directory;
 use crate::{Cgroup, NetNs, Peer};
 
 /// Where a program runs. The default is where the test itself runs: outside of every watched cgroup.
@@ -104,16 +107,22 @@ pub(crate) const PYTHON: &str = "/usr/bin/python3";
 
 /// Path of a Python program of `tests/peers`.
 pub(crate) fn peer_file(file: &str) -> String {
-    format!("{}/peers/{file}", env!("CARGO_MANIFEST_DIR"))
+    format!("{}/peers/{file}", crate_directory())
 }
 
-/// A port that nobody uses for TCP or UDP, on IPv4 and IPv6.
+/// A port that nobody uses for TCP or UDP, on IPv4 and IPv6, and that no other test of this process was given.
+///
+/// Below those that Linux gives to clients: one of these could be a client's by the time that a server wants it.
 pub fn free_port() -> u16 {
-    for _ in 0..100 {
-        let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
-        let listener = TcpListener::bind(any).expect("some port is free");
-        let port = listener.local_addr().expect("bound").port();
-        if UdpSocket::bind(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))).is_ok() {
+    const PORTS: Range<u16> = 20_000..32_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Processes begin at different places.
+    let begin = (std::process::id() % 120) as u16 * 100;
+    for _ in PORTS {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = PORTS.start + begin.wrapping_add(step) % PORTS.len() as u16;
+        let address = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+        if TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok() {
             return port;
         }
     }

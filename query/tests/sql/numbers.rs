@@ -104,14 +104,14 @@ async fn with_too_many_texts_for_memory_groups_are_made_without_numbers() {
     let spill = tempfile::tempdir().unwrap();
     let bench = Bench::with(EngineOptions {
         threads: 2,
-        memory_bytes: 32 * 1024 * 1024,
+        memory_bytes: 48 * 1024 * 1024,
         max_queries: 1,
         spill_dir: Some(spill.path().to_owned()),
         ..EngineOptions::default()
     })
     .await;
     let name = |number: i64| format!("{number:0>60}.example");
-    for number in 0..60_000 {
+    for number in 0..90_000 {
         let mut event = dns_event(number, TEN_OCLOCK + number);
         event.qname = Some(name(number).into());
         bench.store.append(Row::from(event));

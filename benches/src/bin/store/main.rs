@@ -54,6 +54,9 @@ struct Load {
     /// Rows have the first bytes of bodies.
     #[arg(long)]
     bodies: bool,
+    /// Rows have no trace and span ids, and in place of the ids in their paths what stands for them in the route.
+    #[arg(long, conflicts_with = "headers")]
+    without_ids: bool,
     /// How often each measurement is made; the median counts.
     #[arg(long, default_value_t = 7)]
     runs: usize,
@@ -71,7 +74,24 @@ impl Load {
             bodies: self.bodies,
             ..Settings::new(self.rows)
         };
-        Traffic::new(&settings).collect()
+        let rows = Traffic::new(&settings);
+        if self.without_ids {
+            rows.map(without_ids).collect()
+        } else {
+            rows.collect()
+        }
+    }
+}
+
+fn without_ids(row: Row) -> Row {
+    match row {
+        Row::HttpEvent(mut event) => {
+            event.trace_id = None;
+            event.span_id = None;
+            event.path = event.route.as_deref().map(Into::into);
+            Row::HttpEvent(event)
+        }
+        other => other,
     }
 }
 
