@@ -10,6 +10,7 @@ use arrow::datatypes::SchemaRef;
 use datafusion::common::ParamValues;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::execute_stream;
 use datafusion::sql::sqlparser::ast::Statement;
@@ -18,7 +19,7 @@ use futures::{FutureExt as _, StreamExt as _};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, block_in_place};
-use tokio::time::{sleep_until, timeout, timeout_at};
+use tokio::time::{sleep, sleep_until, timeout, timeout_at};
 
 use crate::admission::Slot;
 use crate::answer::{Ending, Truncation};
@@ -41,6 +42,8 @@ use crate::statement::parse;
 const TRIES: usize = 4;
 /// Most rows a limit can say and one more of them still be counted: the planner counts them as `i64`.
 const MAX_LIMIT: usize = i64::MAX as usize - 1;
+/// How long what worked for a plan that was given up may take to end.
+const FREEING: Duration = Duration::from_secs(1);
 /// How long a reader may keep a query waiting before its slot goes to another.
 const SLOW: Duration = Duration::from_millis(50);
 
@@ -70,6 +73,7 @@ struct Planned {
     stream: SendableRecordBatchStream,
     tokens: Vec<TokenWithSpan>,
     completeness: JoinHandle<Completeness>,
+    memory: Arc<dyn MemoryPool>,
 }
 
 /// Why there is no plan.
@@ -178,8 +182,9 @@ impl Driver {
             )
             .await
         {
-            Ok((stream, scope)) => Ok(Planned {
+            Ok((stream, scope, memory)) => Ok(Planned {
                 stream,
+                memory,
                 tokens: parsed.tokens,
                 completeness: tokio::spawn(scope.complete(Arc::clone(&self.shared.ledger))),
             }),
@@ -195,7 +200,7 @@ impl Driver {
         statement: Statement,
         params: ParamValues,
         texts_as_numbers: bool,
-    ) -> Result<(SendableRecordBatchStream, Scope), DataFusionError> {
+    ) -> Result<(SendableRecordBatchStream, Scope, Arc<dyn MemoryPool>), DataFusionError> {
         let shared = &self.shared;
         let (state, snapshots) = shared.planning()?;
         let plan = reading_plan(&state, statement).await?;
@@ -214,9 +219,10 @@ impl Driver {
             .create_physical_plan(&logical, &state)
             .await?;
         let plan = interruptible(plan, &self.tracked.interest)?;
+        let memory = Arc::clone(task.memory_pool());
         let stream = execute_stream(Arc::clone(&plan), task)?;
         self.tracked.runs(plan);
-        Ok((stream, scope))
+        Ok((stream, scope, memory))
     }
 
     /// One row more than the limit tells whether it cuts any off.
@@ -239,6 +245,7 @@ impl Driver {
             mut stream,
             tokens,
             completeness,
+            memory,
         } = plan;
         let mut rows_left = self.limits.rows.unwrap_or(usize::MAX);
         let mut bytes_left = self.limits.bytes;
@@ -261,6 +268,9 @@ impl Driver {
                         return Run::FileLeftOut;
                     }
                     if is_first && !is_last_try && lacks_room_for_texts(&error) {
+                        drop(stream);
+                        self.tracked.rests();
+                        freed(&*memory).await;
                         return Run::TooManyTexts;
                     }
                     self.send(slot, Err(self.shared.diagnosis(&tokens).of(&error)))
@@ -309,6 +319,14 @@ impl Driver {
             Ok::<_, mpsc::error::SendError<()>>(())
         })
         .await;
+    }
+}
+
+/// Waits until what worked for a plan that was given up has let go of its memory, which the next plan may need.
+async fn freed(memory: &dyn MemoryPool) {
+    let given_up = tokio::time::Instant::now() + FREEING;
+    while memory.reserved() > 0 && tokio::time::Instant::now() < given_up {
+        sleep(Duration::from_millis(1)).await;
     }
 }
 

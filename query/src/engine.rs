@@ -1,7 +1,7 @@
 //! Takes queries in, on a runtime of their own, and knows those under way.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use thread_priority::{ThreadPriority, ThreadPriorityValue, set_current_thread_priority};
 use tokio::runtime::{Builder, Runtime};
@@ -23,6 +23,10 @@ const BATCHES_AHEAD: usize = 4;
 /// Planning walks trees recursively, and a statement may be as deep as its limits allow. Only what is used is ever
 /// backed by memory.
 const STACK_BYTES: usize = 64 * 1024 * 1024;
+/// How long queries that are under way when their engine goes may take to end.
+const ENDING: Duration = Duration::from_secs(5);
+/// How often it is looked whether they have.
+const ENDING_STEP: Duration = Duration::from_millis(2);
 /// Of 99, where 50 is the usual: a niceness of 5, a third of the time of a thread that competes.
 const PRIORITY: u8 = 35;
 
@@ -179,9 +183,27 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        // Waiting for running queries is not possible on a runtime's own thread.
-        if let Some(runtime) = self.runtime.take() {
+        let Some(runtime) = self.runtime.take() else {
+            return;
+        };
+        if Arc::strong_count(&self.shared) == 1 {
             runtime.shutdown_background();
+            return;
+        }
+        // A query that is under way, be it only to find out that nobody waits for it, panics where its runtime goes. Nor
+        // may it be waited for here, which may be a thread of a runtime.
+        let shared = Arc::clone(&self.shared);
+        let end = move || {
+            let given_up = Instant::now() + ENDING;
+            // The engine's own, until it is dropped, and this.
+            while Arc::strong_count(&shared) > 1 && Instant::now() < given_up {
+                std::thread::sleep(ENDING_STEP);
+            }
+            runtime.shutdown_background();
+        };
+        let ending = std::thread::Builder::new().name("weir-query-end".to_owned());
+        if let Err(error) = ending.spawn(end) {
+            tracing::debug!(?error, "queries under way end with their engine");
         }
     }
 }
