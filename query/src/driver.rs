@@ -30,7 +30,7 @@ use crate::error::QueryError;
 use crate::interrupt::interruptible;
 use crate::limits::Limits;
 use crate::macros::MacroValues;
-use crate::numbers::{Interner, by_number};
+use crate::numbers::{Interner, Keys};
 use crate::request::{QueryRequest, bind};
 use crate::running::{QueryState, Tracked};
 use crate::session::{Shared, reading_plan};
@@ -209,11 +209,12 @@ impl Driver {
         snapshots.take_for(&logical)?;
         let scope = Scope::of(&logical, &snapshots)?;
         let task = shared.task(&state)?;
-        let logical = if texts_as_numbers {
-            by_number(logical, &Interner::new(task.memory_pool()))?
+        let keys = if texts_as_numbers {
+            Keys::numbers(&Interner::new(task.memory_pool()))
         } else {
-            logical
+            Keys::Texts
         };
+        let logical = keys.apply(logical)?;
         let plan = state
             .query_planner()
             .create_physical_plan(&logical, &state)

@@ -23,7 +23,7 @@ use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Column, DFSchema, Result};
 use datafusion::logical_expr::expr::WindowFunction;
 use datafusion::logical_expr::{
-    Aggregate, Expr, ExprSchemable as _, Join, LogicalPlan, Projection, ScalarUDF, Window,
+    Aggregate, Expr, ExprSchemable as _, Join, LogicalPlan, Projection, ScalarUDF, Window, cast,
 };
 
 use functions::{Step, Way};
@@ -34,31 +34,53 @@ fn text_type() -> DataType {
     DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
 }
 
-/// The same plan with numbers in place of the texts that it groups, joins or partitions by.
-///
-/// It belongs after the planner's own rules, which see more in columns than in calls of functions.
-pub(crate) fn by_number(plan: LogicalPlan, interner: &Arc<Interner>) -> Result<LogicalPlan> {
-    let numbers = Numbers {
-        to_number: Arc::new(ScalarUDF::new_from_impl(Step::new(Way::ToNumber, interner))),
-        to_text: Arc::new(ScalarUDF::new_from_impl(Step::new(Way::ToText, interner))),
-    };
-    let rewritten = plan.transform_up_with_subqueries(|node| match node {
-        LogicalPlan::Aggregate(aggregate) => numbers.aggregate(aggregate),
-        LogicalPlan::Join(join) => numbers.join(join),
-        LogicalPlan::Window(window) => numbers.window(window),
-        other => Ok(Transformed::no(other)),
-    })?;
-    Ok(rewritten.data)
+/// What a query that groups, joins or partitions by dictionary-encoded text goes by instead.
+pub(crate) enum Keys {
+    /// The texts' numbers.
+    Numbers {
+        to_number: Arc<ScalarUDF>,
+        to_text: Arc<ScalarUDF>,
+    },
+    /// The texts by themselves, where there are too many for numbers: groups by them can spill, and what they take is
+    /// known, which of dictionaries that batches share is not.
+    Texts,
 }
 
-struct Numbers {
-    to_number: Arc<ScalarUDF>,
-    to_text: Arc<ScalarUDF>,
-}
+impl Keys {
+    pub(crate) fn numbers(interner: &Arc<Interner>) -> Self {
+        let step = |way| Arc::new(ScalarUDF::new_from_impl(Step::new(way, interner)));
+        Self::Numbers {
+            to_number: step(Way::ToNumber),
+            to_text: step(Way::ToText),
+        }
+    }
 
-impl Numbers {
-    fn number(&self, expr: &Expr) -> Expr {
-        self.to_number.call(vec![expr.clone().unalias()])
+    /// The same plan by these keys.
+    ///
+    /// It belongs after the planner's own rules, which see more in columns than in calls of functions.
+    pub(crate) fn apply(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
+        let rewritten = plan.transform_up_with_subqueries(|node| match node {
+            LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
+            LogicalPlan::Join(join) => self.join(join),
+            LogicalPlan::Window(window) => self.window(window),
+            other => Ok(Transformed::no(other)),
+        })?;
+        Ok(rewritten.data)
+    }
+
+    fn key(&self, text: &Expr) -> Expr {
+        let text = text.clone().unalias();
+        match self {
+            Self::Numbers { to_number, .. } => to_number.call(vec![text]),
+            Self::Texts => cast(text, DataType::Utf8),
+        }
+    }
+
+    fn text(&self, key: Expr) -> Expr {
+        match self {
+            Self::Numbers { to_text, .. } => to_text.call(vec![key]),
+            Self::Texts => cast(key, text_type()),
+        }
     }
 
     fn is_text(expr: &Expr, schema: &DFSchema) -> Result<bool> {
@@ -68,17 +90,17 @@ impl Numbers {
     fn aggregate(&self, aggregate: Aggregate) -> Result<Transformed<LogicalPlan>> {
         let input = aggregate.input.schema();
         let mut is_changed = false;
-        let mut is_number = Vec::new();
+        let mut is_key = Vec::new();
         let mut groups = Vec::with_capacity(aggregate.group_expr.len());
         for expr in &aggregate.group_expr {
             if matches!(expr, Expr::GroupingSet(_)) {
                 return Ok(Transformed::no(LogicalPlan::Aggregate(aggregate)));
             }
             let is_text = Self::is_text(expr, input)?;
-            is_number.push(is_text);
+            is_key.push(is_text);
             is_changed |= is_text;
             groups.push(if is_text {
-                self.number(expr)
+                self.key(expr)
             } else {
                 expr.clone()
             });
@@ -92,25 +114,25 @@ impl Numbers {
         if !is_changed {
             return Ok(Transformed::no(LogicalPlan::Aggregate(aggregate)));
         }
-        let numbered = Aggregate::try_new(Arc::clone(&aggregate.input), groups, calls)?;
-        let mut exprs = Vec::with_capacity(numbered.schema.fields().len());
+        let keyed = Aggregate::try_new(Arc::clone(&aggregate.input), groups, calls)?;
+        let mut exprs = Vec::with_capacity(keyed.schema.fields().len());
         for (place, (qualifier, field)) in aggregate.schema.iter().enumerate() {
-            let column = Expr::Column(Column::from(numbered.schema.qualified_field(place)));
-            exprs.push(if is_number.get(place) == Some(&true) {
-                let text = self.to_text.call(vec![column]);
+            let column = Expr::Column(Column::from(keyed.schema.qualified_field(place)));
+            exprs.push(if is_key.get(place) == Some(&true) {
+                let text = self.text(column);
                 text.alias_qualified(qualifier.cloned(), field.name())
-            } else if numbered.schema.qualified_field(place).0 == qualifier {
+            } else if keyed.schema.qualified_field(place).0 == qualifier {
                 column
             } else {
                 column.alias_qualified(qualifier.cloned(), field.name())
             });
         }
-        let input = Arc::new(LogicalPlan::Aggregate(numbered));
+        let input = Arc::new(LogicalPlan::Aggregate(keyed));
         let projection = Projection::try_new(exprs, input)?;
         Ok(Transformed::yes(LogicalPlan::Projection(projection)))
     }
 
-    /// `count(DISTINCT text)` by number.
+    /// `count(DISTINCT text)` by key.
     fn counted(&self, expr: &Expr, input: &DFSchema) -> Result<Transformed<Expr>> {
         let name = expr.schema_name().to_string();
         let mut call = expr.clone().unalias();
@@ -124,7 +146,7 @@ impl Numbers {
         if !Self::is_text(&params.args[0], input)? {
             return Ok(Transformed::no(expr.clone()));
         }
-        params.args[0] = self.number(&params.args[0]);
+        params.args[0] = self.key(&params.args[0]);
         Ok(Transformed::yes(call.alias(name)))
     }
 
@@ -134,8 +156,8 @@ impl Numbers {
             if Self::is_text(left, join.left.schema())?
                 && Self::is_text(right, join.right.schema())?
             {
-                *left = self.number(left);
-                *right = self.number(right);
+                *left = self.key(left);
+                *right = self.key(right);
                 is_changed = true;
             }
         }
@@ -169,7 +191,7 @@ impl Numbers {
         let mut is_changed = false;
         for expr in &mut function.params.partition_by {
             if Self::is_text(expr, input)? {
-                *expr = self.number(expr);
+                *expr = self.key(expr);
                 is_changed = true;
             }
         }
