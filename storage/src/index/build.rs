@@ -183,7 +183,7 @@ fn write_entry(out: &mut Vec<u8>, column: &Indexed, start: u64) {
         }
         EncodedForm::Fingerprints(layout, _) => {
             out.push(3);
-            put_varint(out, u64::from(layout.chunk_bits));
+            put_varint(out, layout.number());
             write_chunks(out, start, chunks(), is_in_head);
         }
     }

@@ -105,11 +105,20 @@ pub(super) fn choose(
         };
         if let Some(proposal) = column.proposals.iter().position(is_worth) {
             room -= column.proposals[proposal].bytes;
-            chosen.push((place, column.take(proposal)));
+            chosen.push((place, column, proposal));
         }
     }
-    chosen.sort_by_key(|&(place, _)| place);
-    chosen.into_iter().map(|(_, column)| column).collect()
+    // What is left makes look-ups of ids surer.
+    for (_, column, proposal) in &mut chosen {
+        if IDS.contains(&column.name) {
+            room -= column.refine(*proposal, room);
+        }
+    }
+    chosen.sort_by_key(|&(place, ..)| place);
+    let taken = chosen.into_iter();
+    taken
+        .map(|(_, column, proposal)| column.take(proposal))
+        .collect()
 }
 
 /// A column with the forms that it could have.
@@ -221,6 +230,17 @@ impl Settled {
         let bytes = hashed_bytes(layout, hashes.len());
         let is_in_head = bytes <= limits.head_column_bytes;
         self.propose(bytes, is_in_head, ProposedForm::Hashes(layout, hashes));
+    }
+
+    /// Makes fingerprints as precise as so many bytes allow; returns the bytes that this takes.
+    fn refine(&mut self, proposal: usize, room: usize) -> usize {
+        let proposal = &mut self.proposals[proposal];
+        let ProposedForm::Hashes(layout, hashes) = &mut proposal.form else {
+            return 0;
+        };
+        let before = hashed_bytes(*layout, hashes.len());
+        *layout = layout.refined(hashes.len(), room);
+        hashed_bytes(*layout, hashes.len()) - before
     }
 
     /// The lower, the earlier it is chosen.

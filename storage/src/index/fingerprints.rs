@@ -1,10 +1,10 @@
-//! Which block a value of a column with many values lies in, by the value's hash: about 19 bits a value.
+//! Which block a value of a column with many values lies in, by the value's hash: 14 to 18 bits a value.
 //!
 //! The hashes are cut into chunks by their highest bits, so that a look-up reads one chunk. Within a chunk the next
 //! bits choose one of as many slots as there are entries; how many entries each slot has stands in a bitmap (a one for
-//! each entry, a zero at the end of each slot), and of each entry only [`FINGERPRINT_BITS`] of its hash and the number
-//! of its block are kept. So a value that is not there is taken for one that is once in 2^8 look-ups, and then a block
-//! is read in vain; a value that is there is always found.
+//! each entry, a zero at the end of each slot), and of each entry only a few bits of its hash and the number of its block
+//! are kept. So a value that is not there is taken for one that is once in 2^8 to 2^12 look-ups, and then a
+//! block is read in vain; a value that is there is always found.
 //!
 //! ```text
 //!   hash  [ chunk | slot ........ | ....... | fingerprint ]
@@ -13,8 +13,11 @@
 
 use super::codec::{Reader, put_varint};
 
-/// Bits of the hash kept for each entry beyond those that its place tells.
-const FINGERPRINT_BITS: u32 = 8;
+/// Bits of the hash kept for each entry beyond those that its place tells, at least.
+const COARSE_BITS: u32 = 8;
+/// As many where there is room: a look-up in a hundred files, each of a few parts, reads hardly a block in vain.
+const FINE_BITS: u32 = 12;
+
 /// Entries of a chunk on average: what a look-up reads is about 10 KiB.
 const CHUNK_ENTRIES: usize = 4_096;
 /// Most chunks of a column.
@@ -41,7 +44,15 @@ pub(super) struct Layout {
     pub(super) chunk_bits: u32,
     /// Bits of a block's number.
     pub(super) block_bits: u32,
+    /// Bits of the hash kept for each entry beyond those that its place tells.
+    pub(super) print_bits: u32,
 }
+
+/// A layout is said in one number: the bits by which chunks are told apart, and above these how many more bits of a
+/// hash are kept than [`COARSE_BITS`].
+const CHUNK_BITS_MASK: u64 = 0xf;
+/// Most bits of a hash that a file may keep.
+const MAX_PRINT_BITS: u64 = 32;
 
 impl Layout {
     pub(super) fn new(entries: usize, blocks: u32) -> Self {
@@ -49,15 +60,32 @@ impl Layout {
         Self {
             chunk_bits: chunks.trailing_zeros().min(MAX_CHUNK_BITS),
             block_bits: block_bits(blocks),
+            print_bits: COARSE_BITS,
         }
     }
 
+    /// The most precise layout for so many entries that takes at most so many bytes more.
+    pub(super) fn refined(self, entries: usize, more_bytes: usize) -> Self {
+        let finer = (self.print_bits..=FINE_BITS).map(|print_bits| Self { print_bits, ..self });
+        let fits = |finer: &Self| finer.estimate(entries) <= self.estimate(entries) + more_bytes;
+        finer.rev().find(fits).unwrap_or(self)
+    }
+
+    /// What a file says of it.
+    pub(super) fn number(self) -> u64 {
+        let more = self.print_bits - COARSE_BITS;
+        u64::from(self.chunk_bits) | u64::from(more) << CHUNK_BITS_MASK.count_ones()
+    }
+
     /// The layout that a file says, for a part of that many blocks.
-    pub(super) fn read(chunk_bits: u64, blocks: u32) -> Option<Self> {
-        let chunk_bits = u32::try_from(chunk_bits).ok()?;
-        (chunk_bits <= MAX_CHUNK_BITS).then(|| Self {
+    pub(super) fn read(number: u64, blocks: u32) -> Option<Self> {
+        let chunk_bits = (number & CHUNK_BITS_MASK) as u32;
+        let more = number >> CHUNK_BITS_MASK.count_ones();
+        let print_bits = more.checked_add(u64::from(COARSE_BITS))?;
+        (chunk_bits <= MAX_CHUNK_BITS && print_bits <= MAX_PRINT_BITS).then(|| Self {
             chunk_bits,
             block_bits: block_bits(blocks),
+            print_bits: print_bits as u32,
         })
     }
 
@@ -72,8 +100,13 @@ impl Layout {
 
     /// Bytes that so many entries take, without what the directory says of their chunks.
     pub(super) fn estimate(self, entries: usize) -> usize {
-        let bits = 2 + FINGERPRINT_BITS + self.block_bits;
+        let bits = 2 + self.print_bits + self.block_bits;
         (entries * bits as usize).div_ceil(8) + self.chunks() * 3
+    }
+
+    /// The bits of a hash that are compared. Above the block's bits, since below them a hash is not kept while building.
+    fn fingerprint(self, hash: u64) -> u64 {
+        (hash >> BLOCK_BITS) & ((1 << self.print_bits) - 1)
     }
 
     /// The slot in a chunk of that many slots.
@@ -86,11 +119,6 @@ impl Layout {
 /// Bits that hold every block's number.
 fn block_bits(blocks: u32) -> u32 {
     u32::BITS - blocks.saturating_sub(1).leading_zeros()
-}
-
-/// The bits of a hash that are compared. Above the block's bits, since below them a hash is not kept while building.
-fn fingerprint(hash: u64) -> u64 {
-    (hash >> BLOCK_BITS) & ((1 << FINGERPRINT_BITS) - 1)
 }
 
 /// Brings entries into order, each once.
@@ -135,14 +163,17 @@ fn encode_chunk(entries: &[u64], layout: Layout) -> Vec<u8> {
     let count = entries.len() as u64;
     let mut out = Vec::new();
     put_varint(&mut out, count);
-    let entry_bits = FINGERPRINT_BITS + layout.block_bits;
+    let entry_bits = layout.print_bits + layout.block_bits;
     let bits = 2 * count + count * u64::from(entry_bits);
     let mut packed = PackedBits(vec![0; bits.div_ceil(8) as usize + size_of::<u64>()]);
     for (before, &entry) in (0..).zip(entries) {
         packed.set(layout.slot(entry, count) + before, 1);
         let block = entry & ((1 << BLOCK_BITS) - 1);
         let place = 2 * count + before * u64::from(entry_bits);
-        packed.set(place, fingerprint(entry) | block << FINGERPRINT_BITS);
+        packed.set(
+            place,
+            layout.fingerprint(entry) | block << layout.print_bits,
+        );
     }
     out.extend_from_slice(&packed.0[..bits.div_ceil(8) as usize]);
     out
@@ -156,7 +187,7 @@ pub(super) fn find(chunk: &[u8], layout: Layout, hash: u64) -> Option<Vec<u32>> 
         return Some(Vec::new());
     }
     let bits = Bits(reader.rest());
-    let entry_bits = FINGERPRINT_BITS + layout.block_bits;
+    let entry_bits = layout.print_bits + layout.block_bits;
     let needed = count.checked_mul(u64::from(entry_bits) + 2)?;
     if needed > bits.len() {
         return None;
@@ -172,8 +203,8 @@ pub(super) fn find(chunk: &[u8], layout: Layout, hash: u64) -> Option<Vec<u32>> 
         .take_while(|&place| bits.get(place, 1) == 1)
         .zip(first..)
         .map(|(_, entry)| 2 * count + entry * u64::from(entry_bits))
-        .filter(|&place| bits.get(place, FINGERPRINT_BITS) == fingerprint(hash))
-        .map(|place| bits.get(place + u64::from(FINGERPRINT_BITS), layout.block_bits) as u32)
+        .filter(|&place| bits.get(place, layout.print_bits) == layout.fingerprint(hash))
+        .map(|place| bits.get(place + u64::from(layout.print_bits), layout.block_bits) as u32)
         .collect();
     Some(blocks)
 }
@@ -246,22 +277,31 @@ mod tests {
     use super::*;
     use crate::index::codec::hash;
 
-    fn built(entries: &BTreeSet<(u64, u16)>, blocks: u32) -> (Layout, Vec<Vec<u8>>) {
+    fn built(
+        entries: &BTreeSet<(u64, u16)>,
+        blocks: u32,
+        print_bits: u32,
+    ) -> (Layout, Vec<Vec<u8>>) {
         let mut packed: Vec<u64> = entries
             .iter()
             .map(|&(value, block)| entry(hash(&value.to_le_bytes()), block))
             .collect();
         sort(&mut packed);
-        let layout = Layout::new(packed.len(), blocks);
+        let layout = Layout {
+            print_bits,
+            ..Layout::new(packed.len(), blocks)
+        };
+        assert_eq!(Layout::read(layout.number(), blocks), Some(layout));
         (layout, encode(&packed, layout))
     }
 
     proptest! {
         #[test]
         fn every_block_of_a_value_is_found(
-            entries in prop::collection::btree_set((0..500_u64, 0..300_u16), 0..400)
+            entries in prop::collection::btree_set((0..500_u64, 0..300_u16), 0..400),
+            print_bits in COARSE_BITS..=FINE_BITS,
         ) {
-            let (layout, chunks) = built(&entries, 300);
+            let (layout, chunks) = built(&entries, 300, print_bits);
             let mut expected: HashMap<u64, BTreeSet<u32>> = HashMap::new();
             for (value, block) in entries {
                 expected.entry(value).or_default().insert(u32::from(block));
@@ -275,9 +315,17 @@ mod tests {
         }
 
         #[test]
-        fn a_chunk_of_any_bytes_is_read_or_refused(bytes: Vec<u8>, hash: u64, chunk_bits in 0..13_u32, blocks: u16) {
-            let layout = Layout { chunk_bits, block_bits: block_bits(u32::from(blocks) + 1) };
-            let _ = find(&bytes, layout, hash);
+        fn a_chunk_of_any_bytes_is_read_or_refused(bytes: Vec<u8>, hash: u64, number in 0..400_u64, blocks: u16) {
+            if let Some(layout) = Layout::read(number, u32::from(blocks) + 1) {
+                let _ = find(&bytes, layout, hash);
+            }
+        }
+
+        #[test]
+        fn any_number_is_a_layout_or_none(number: u64, blocks: u16) {
+            if let Some(layout) = Layout::read(number, u32::from(blocks)) {
+                prop_assert_eq!(layout.number(), number);
+            }
         }
     }
 
@@ -286,27 +334,39 @@ mod tests {
         let entries = (0..100_000_u64)
             .map(|value| (value, (value / 200) as u16))
             .collect();
-        let (layout, chunks) = built(&entries, 500);
-        assert_eq!(layout.chunks(), 32);
-        let bytes: usize = chunks.iter().map(Vec::len).sum();
-        assert!(bytes <= layout.estimate(entries.len()), "{bytes}");
-        assert!(bytes * 8 < 100_000 * 20, "{bytes}");
-        let wrong = (100_000..200_000_u64)
-            .filter(|value| {
-                let hash = hash(&value.to_le_bytes());
-                let found = find(&chunks[layout.chunk(hash)], layout, hash);
-                found.is_none_or(|blocks| !blocks.is_empty())
-            })
-            .count();
-        assert!((200..600).contains(&wrong), "{wrong} of 100000");
+        for (print_bits, expected_bits, expected_wrong) in
+            [(COARSE_BITS, 20, 200..600), (FINE_BITS, 24, 5..60)]
+        {
+            let (layout, chunks) = built(&entries, 500, print_bits);
+            assert_eq!(layout.chunks(), 32);
+            let bytes: usize = chunks.iter().map(Vec::len).sum();
+            assert!(bytes <= layout.estimate(entries.len()), "{bytes}");
+            assert!(bytes * 8 < 100_000 * expected_bits, "{bytes}");
+            let wrong = (100_000..200_000_u64)
+                .filter(|value| {
+                    let hash = hash(&value.to_le_bytes());
+                    let found = find(&chunks[layout.chunk(hash)], layout, hash);
+                    found.is_none_or(|blocks| !blocks.is_empty())
+                })
+                .count();
+            assert!(expected_wrong.contains(&wrong), "{wrong} of 100000");
+        }
+    }
+
+    #[test]
+    fn as_many_bits_are_kept_as_there_is_room_for() {
+        let layout = Layout::new(8_000, 16);
+        assert_eq!(layout.refined(8_000, 0), layout);
+        assert_eq!(layout.refined(8_000, 2_999).print_bits, COARSE_BITS + 2);
+        assert_eq!(layout.refined(8_000, 1 << 20).print_bits, FINE_BITS);
     }
 
     #[test]
     fn one_block_and_no_entries_need_no_bits() {
-        let (layout, chunks) = built(&BTreeSet::new(), 1);
+        let (layout, chunks) = built(&BTreeSet::new(), 1, FINE_BITS);
         assert_eq!((layout.block_bits, chunks.len()), (0, 1));
         assert_eq!(find(&chunks[0], layout, 7), Some(Vec::new()));
-        let (layout, chunks) = built(&BTreeSet::from([(9, 0)]), 1);
+        let (layout, chunks) = built(&BTreeSet::from([(9, 0)]), 1, FINE_BITS);
         assert_eq!(
             find(&chunks[0], layout, hash(&9_u64.to_le_bytes())),
             Some(vec![0])

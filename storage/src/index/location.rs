@@ -4,8 +4,9 @@ use parquet::file::metadata::KeyValue;
 
 /// The key of the entry.
 const KEY: &str = "weir.index";
-/// Version of all that is written here; an index of another version is left alone.
-const VERSION: u64 = 1;
+/// Version of all that is written here; an index of a later version is left alone. In version 1 all fingerprints are of
+/// the coarse kind, and it is read as it is.
+const VERSION: u64 = 2;
 
 /// Where a file's index is. All in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +58,7 @@ impl Location {
             return Entry::None;
         };
         match number(value, "version") {
-            Some(VERSION) => Self::parse(value, file_size).map_or(Entry::Broken, Entry::At),
+            Some(1..=VERSION) => Self::parse(value, file_size).map_or(Entry::Broken, Entry::At),
             Some(_) => Entry::None,
             None => Entry::Broken,
         }
@@ -108,7 +109,7 @@ mod tests {
 
     #[test]
     fn another_version_is_no_index_and_no_error() {
-        for version in ["version=2 offset=-1", "version=0"] {
+        for version in ["version=3 offset=-1", "version=0"] {
             let metadata = vec![KeyValue::new(KEY.to_owned(), version.to_owned())];
             assert_eq!(Location::find(Some(&metadata), 1_500), Entry::None);
         }

@@ -12,6 +12,7 @@ import duckdb, sys, time
 data = sys.argv[1]
 connection = duckdb.connect()
 connection.execute(\"SET TimeZone = 'UTC'\")
+connection.execute(\"SET enable_progress_bar = false\")
 connection.execute(\"SET parquet_metadata_cache = true\")
 for table in ('http_events', 'dns_events'):
     connection.execute(f\"CREATE VIEW {table} AS SELECT * FROM '{data}/{table}/**/*.parquet'\")
