@@ -11,9 +11,10 @@ use weir_storage::index::{Predicate, Selection};
 const INDEXES_AT_ONCE: usize = 16;
 /// A selection of more than one row of so many is not worth skipping the others.
 const SKIPPING_SHARE: u64 = 2;
-/// If at most one row of so many is left, filters are evaluated while reading: of the other columns only what matches
-/// is read. With more, that takes longer than it saves.
-const LATE_SHARE: u64 = 4;
+/// If at least one row of so many is left out, filters are evaluated while reading: of the other columns only what
+/// matches is read. A block that is left out has thousands of rows without a match, so that matches are rare in the
+/// others too. Where nearly all blocks stay, that takes longer than it saves.
+const LATE_SHARE: u64 = 3;
 
 /// A file to read.
 pub(crate) struct ChosenFile {
@@ -88,7 +89,7 @@ impl Choice {
     /// Whether so few rows are left that filters should be evaluated while reading.
     pub(crate) fn is_selective(&self) -> bool {
         let rows: u64 = self.files.iter().map(ChosenFile::rows).sum();
-        rows <= self.total_rows / LATE_SHARE
+        rows <= self.total_rows - self.total_rows / LATE_SHARE
     }
 
     /// Shows in the plan what the indexes left out.

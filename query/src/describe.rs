@@ -62,11 +62,7 @@ impl Engine {
 }
 
 async fn describe(shared: &Shared, request: &QueryRequest) -> Result<Description, QueryError> {
-    let values = MacroValues {
-        from: request.from,
-        to: request.to,
-        interval: request.interval,
-    };
+    let values = MacroValues::of(request);
     let params = bind(request)?;
     let parsed = parse(&request.sql, &values, None)?;
     let failed = |error: &DataFusionError| shared.diagnosis(&parsed.tokens).of(error);

@@ -10,6 +10,7 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Span, Token, TokenWithSpan, Tokenizer};
 
 use crate::error::{QueryError, QueryErrorKind};
+use crate::request::QueryRequest;
 use crate::statement::position;
 
 /// What the macros stand for in one query.
@@ -21,6 +22,17 @@ pub(crate) struct MacroValues {
     pub(crate) to: Option<i64>,
     /// Width of a step.
     pub(crate) interval: Option<Duration>,
+}
+
+impl MacroValues {
+    /// What a request says of them.
+    pub(crate) fn of(request: &QueryRequest) -> Self {
+        Self {
+            from: request.from,
+            to: request.to,
+            interval: request.interval,
+        }
+    }
 }
 
 const PREFIX: &str = "$__";

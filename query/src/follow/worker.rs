@@ -145,11 +145,7 @@ impl Worker {
 
     async fn plan(&self) -> Result<Planned, QueryError> {
         let request = &self.request;
-        let values = MacroValues {
-            from: request.from,
-            to: request.to,
-            interval: request.interval,
-        };
+        let values = MacroValues::of(request);
         let params = bind(request)?;
         let known: HashSet<&str> = params.iter().map(|(name, _)| name.as_str()).collect();
         let parsed = parse(&request.sql, &values, Some(&known))?;
