@@ -43,9 +43,9 @@ pub(super) struct Layout {
     /// Chunks are 2 to the power of this.
     pub(super) chunk_bits: u32,
     /// Bits of a block's number.
-    pub(super) block_bits: u32,
+    pub(super) block_width: u32,
     /// Bits of the hash kept for each entry beyond those that its place tells.
-    pub(super) print_bits: u32,
+    pub(super) print_width: u32,
 }
 
 /// A layout is said in one number: the bits by which chunks are told apart, and above these how many more bits of a
@@ -59,21 +59,24 @@ impl Layout {
         let chunks = entries.div_ceil(CHUNK_ENTRIES).next_power_of_two();
         Self {
             chunk_bits: chunks.trailing_zeros().min(MAX_CHUNK_BITS),
-            block_bits: block_bits(blocks),
-            print_bits: COARSE_BITS,
+            block_width: block_bits(blocks),
+            print_width: COARSE_BITS,
         }
     }
 
     /// The most precise layout for so many entries that takes at most so many bytes more.
     pub(super) fn refined(self, entries: usize, more_bytes: usize) -> Self {
-        let finer = (self.print_bits..=FINE_BITS).map(|print_bits| Self { print_bits, ..self });
+        let finer = (self.print_width..=FINE_BITS).map(|print_width| Self {
+            print_width,
+            ..self
+        });
         let fits = |finer: &Self| finer.estimate(entries) <= self.estimate(entries) + more_bytes;
         finer.rev().find(fits).unwrap_or(self)
     }
 
     /// What a file says of it.
     pub(super) fn number(self) -> u64 {
-        let more = self.print_bits - COARSE_BITS;
+        let more = self.print_width - COARSE_BITS;
         u64::from(self.chunk_bits) | u64::from(more) << CHUNK_BITS_MASK.count_ones()
     }
 
@@ -81,11 +84,11 @@ impl Layout {
     pub(super) fn read(number: u64, blocks: u32) -> Option<Self> {
         let chunk_bits = (number & CHUNK_BITS_MASK) as u32;
         let more = number >> CHUNK_BITS_MASK.count_ones();
-        let print_bits = more.checked_add(u64::from(COARSE_BITS))?;
-        (chunk_bits <= MAX_CHUNK_BITS && print_bits <= MAX_PRINT_BITS).then(|| Self {
+        let print_width = more.checked_add(u64::from(COARSE_BITS))?;
+        (chunk_bits <= MAX_CHUNK_BITS && print_width <= MAX_PRINT_BITS).then(|| Self {
             chunk_bits,
-            block_bits: block_bits(blocks),
-            print_bits: print_bits as u32,
+            block_width: block_bits(blocks),
+            print_width: print_width as u32,
         })
     }
 
@@ -100,13 +103,13 @@ impl Layout {
 
     /// Bytes that so many entries take, without what the directory says of their chunks.
     pub(super) fn estimate(self, entries: usize) -> usize {
-        let bits = 2 + self.print_bits + self.block_bits;
+        let bits = 2 + self.print_width + self.block_width;
         (entries * bits as usize).div_ceil(8) + self.chunks() * 3
     }
 
     /// The bits of a hash that are compared. Above the block's bits, since below them a hash is not kept while building.
     fn fingerprint(self, hash: u64) -> u64 {
-        (hash >> BLOCK_BITS) & ((1 << self.print_bits) - 1)
+        (hash >> BLOCK_BITS) & ((1 << self.print_width) - 1)
     }
 
     /// The slot in a chunk of that many slots.
@@ -163,7 +166,7 @@ fn encode_chunk(entries: &[u64], layout: Layout) -> Vec<u8> {
     let count = entries.len() as u64;
     let mut out = Vec::new();
     put_varint(&mut out, count);
-    let entry_bits = layout.print_bits + layout.block_bits;
+    let entry_bits = layout.print_width + layout.block_width;
     let bits = 2 * count + count * u64::from(entry_bits);
     let mut packed = PackedBits(vec![0; bits.div_ceil(8) as usize + size_of::<u64>()]);
     for (before, &entry) in (0..).zip(entries) {
@@ -172,7 +175,7 @@ fn encode_chunk(entries: &[u64], layout: Layout) -> Vec<u8> {
         let place = 2 * count + before * u64::from(entry_bits);
         packed.set(
             place,
-            layout.fingerprint(entry) | block << layout.print_bits,
+            layout.fingerprint(entry) | block << layout.print_width,
         );
     }
     out.extend_from_slice(&packed.0[..bits.div_ceil(8) as usize]);
@@ -187,7 +190,7 @@ pub(super) fn find(chunk: &[u8], layout: Layout, hash: u64) -> Option<Vec<u32>> 
         return Some(Vec::new());
     }
     let bits = Bits(reader.rest());
-    let entry_bits = layout.print_bits + layout.block_bits;
+    let entry_bits = layout.print_width + layout.block_width;
     let needed = count.checked_mul(u64::from(entry_bits) + 2)?;
     if needed > bits.len() {
         return None;
@@ -203,8 +206,8 @@ pub(super) fn find(chunk: &[u8], layout: Layout, hash: u64) -> Option<Vec<u32>> 
         .take_while(|&place| bits.get(place, 1) == 1)
         .zip(first..)
         .map(|(_, entry)| 2 * count + entry * u64::from(entry_bits))
-        .filter(|&place| bits.get(place, layout.print_bits) == layout.fingerprint(hash))
-        .map(|place| bits.get(place + u64::from(layout.print_bits), layout.block_bits) as u32)
+        .filter(|&place| bits.get(place, layout.print_width) == layout.fingerprint(hash))
+        .map(|place| bits.get(place + u64::from(layout.print_width), layout.block_width) as u32)
         .collect();
     Some(blocks)
 }
@@ -280,7 +283,7 @@ mod tests {
     fn built(
         entries: &BTreeSet<(u64, u16)>,
         blocks: u32,
-        print_bits: u32,
+        print_width: u32,
     ) -> (Layout, Vec<Vec<u8>>) {
         let mut packed: Vec<u64> = entries
             .iter()
@@ -288,7 +291,7 @@ mod tests {
             .collect();
         sort(&mut packed);
         let layout = Layout {
-            print_bits,
+            print_width,
             ..Layout::new(packed.len(), blocks)
         };
         assert_eq!(Layout::read(layout.number(), blocks), Some(layout));
@@ -299,9 +302,9 @@ mod tests {
         #[test]
         fn every_block_of_a_value_is_found(
             entries in prop::collection::btree_set((0..500_u64, 0..300_u16), 0..400),
-            print_bits in COARSE_BITS..=FINE_BITS,
+            print_width in COARSE_BITS..=FINE_BITS,
         ) {
-            let (layout, chunks) = built(&entries, 300, print_bits);
+            let (layout, chunks) = built(&entries, 300, print_width);
             let mut expected: HashMap<u64, BTreeSet<u32>> = HashMap::new();
             for (value, block) in entries {
                 expected.entry(value).or_default().insert(u32::from(block));
@@ -334,10 +337,10 @@ mod tests {
         let entries = (0..100_000_u64)
             .map(|value| (value, (value / 200) as u16))
             .collect();
-        for (print_bits, expected_bits, expected_wrong) in
+        for (print_width, expected_bits, expected_wrong) in
             [(COARSE_BITS, 20, 200..600), (FINE_BITS, 24, 5..60)]
         {
-            let (layout, chunks) = built(&entries, 500, print_bits);
+            let (layout, chunks) = built(&entries, 500, print_width);
             assert_eq!(layout.chunks(), 32);
             let bytes: usize = chunks.iter().map(Vec::len).sum();
             assert!(bytes <= layout.estimate(entries.len()), "{bytes}");
@@ -357,14 +360,14 @@ mod tests {
     fn as_many_bits_are_kept_as_there_is_room_for() {
         let layout = Layout::new(8_000, 16);
         assert_eq!(layout.refined(8_000, 0), layout);
-        assert_eq!(layout.refined(8_000, 2_999).print_bits, COARSE_BITS + 2);
-        assert_eq!(layout.refined(8_000, 1 << 20).print_bits, FINE_BITS);
+        assert_eq!(layout.refined(8_000, 2_999).print_width, COARSE_BITS + 2);
+        assert_eq!(layout.refined(8_000, 1 << 20).print_width, FINE_BITS);
     }
 
     #[test]
     fn one_block_and_no_entries_need_no_bits() {
         let (layout, chunks) = built(&BTreeSet::new(), 1, FINE_BITS);
-        assert_eq!((layout.block_bits, chunks.len()), (0, 1));
+        assert_eq!((layout.block_width, chunks.len()), (0, 1));
         assert_eq!(find(&chunks[0], layout, 7), Some(Vec::new()));
         let (layout, chunks) = built(&BTreeSet::from([(9, 0)]), 1, FINE_BITS);
         assert_eq!(
