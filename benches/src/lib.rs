@@ -10,7 +10,3 @@
 pub mod measure;
 pub mod traffic;
 pub mod write;
-
-/// As the binary has it.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

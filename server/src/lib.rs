@@ -13,6 +13,7 @@
 
 #![deny(unsafe_code)]
 
+mod allocator;
 mod capture;
 pub mod cli;
 mod config;
