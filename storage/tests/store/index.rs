@@ -171,7 +171,7 @@ async fn a_broken_part_of_an_index_tells_nothing() {
 #[tokio::test]
 async fn a_file_with_no_index_or_one_of_another_version_is_read_without() {
     for (text, replacement) in [
-        ("version=1 offset=", "version=2 offset="),
+        ("version=2 offset=", "version=3 offset="),
         ("weir.index", "else.index"),
     ] {
         let directory = tempfile::tempdir().unwrap();
