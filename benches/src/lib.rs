@@ -7,6 +7,9 @@
 
 #![forbid(unsafe_code)]
 
+// As the binary has its memory.
+use weir_allocator as _;
+
 pub mod measure;
 pub mod traffic;
 pub mod write;

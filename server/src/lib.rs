@@ -13,7 +13,6 @@
 
 #![deny(unsafe_code)]
 
-mod allocator;
 mod capture;
 pub mod cli;
 mod config;

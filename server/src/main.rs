@@ -2,6 +2,9 @@
 
 use std::process::ExitCode;
 
+// All memory is had through it.
+use weir_allocator as _;
+
 fn main() -> ExitCode {
     weir_server::cli::run()
 }

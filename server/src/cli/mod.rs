@@ -53,7 +53,6 @@ type Outcome = Result<ExitCode, Box<dyn Error>>;
 
 /// Runs the command that the arguments name.
 pub fn run() -> ExitCode {
-    crate::allocator::set_up();
     let cli = Cli::parse();
     let filter = EnvFilter::try_from_env("WEIR_LOG").unwrap_or_else(|_| EnvFilter::new(LOGGED));
     tracing_subscriber::fmt()

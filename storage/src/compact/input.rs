@@ -18,9 +18,9 @@ use crate::order::{RowOrder, order_of};
 use crate::tables::TableId;
 
 /// Encoded bytes of the rows that are decoded at once, which takes several times as many.
-const BATCH_BYTES: i64 = 128 << 10;
-const LEAST_BATCH_ROWS: i64 = 16;
-const MOST_BATCH_ROWS: i64 = 8_192;
+const BATCH_BYTES: usize = 128 << 10;
+const LEAST_BATCH_ROWS: usize = 16;
+const MOST_BATCH_ROWS: usize = 8_192;
 
 /// A file that is being read for a merge.
 pub(super) struct Input {
@@ -36,6 +36,8 @@ pub(super) struct Input {
     taken: usize,
     /// Rows that are still to be read, as the footer says.
     unread: usize,
+    /// Encoded bytes of a row, in the part of the file where rows are largest.
+    row_bytes: usize,
 }
 
 impl Input {
@@ -54,9 +56,10 @@ impl Input {
         check_format(&metadata).map_err(unfit)?;
         let schema = table.schema();
         let places = places(&schema, builder.schema()).map_err(unfit)?;
-        let batch_rows = batch_rows(&metadata);
+        let row_bytes = row_bytes(&metadata);
+        let batch_rows = (BATCH_BYTES / row_bytes).clamp(LEAST_BATCH_ROWS, MOST_BATCH_ROWS);
         let reader = builder
-            .with_batch_size(batch_rows as usize)
+            .with_batch_size(batch_rows)
             .build()
             .map_err(|error| unfit(error.to_string()))?;
         let mut input = Self {
@@ -68,6 +71,7 @@ impl Input {
             order: Vec::new(),
             taken: 0,
             unread: usize::try_from(metadata.file_metadata().num_rows()).unwrap_or(0),
+            row_bytes,
         };
         input.advance()?;
         Ok(input)
@@ -76,6 +80,11 @@ impl Input {
     /// The rows that are next, with those that have been taken.
     pub(super) fn batch(&self) -> &RecordBatch {
         &self.batch
+    }
+
+    /// About how many bytes a row takes, before it is decoded; at least one.
+    pub(super) fn row_bytes(&self) -> usize {
+        self.row_bytes
     }
 
     /// How many rows of the batch have been taken.
@@ -186,10 +195,9 @@ fn values_of(data_type: &DataType) -> &DataType {
     }
 }
 
-/// Rows of a batch, so that large ones are few.
-fn batch_rows(metadata: &ParquetMetaData) -> i64 {
+/// Encoded bytes of a row, where rows are largest: large ones are read and passed on a few at a time.
+fn row_bytes(metadata: &ParquetMetaData) -> usize {
     let groups = metadata.row_groups().iter();
     let row_bytes = groups.map(|group| group.total_byte_size() / group.num_rows().max(1));
-    let largest = row_bytes.max().unwrap_or(0).max(1);
-    (BATCH_BYTES / largest).clamp(LEAST_BATCH_ROWS, MOST_BATCH_ROWS)
+    usize::try_from(row_bytes.max().unwrap_or(0)).map_or(1, |bytes| bytes.max(1))
 }

@@ -27,6 +27,8 @@ use crate::tables::TableId;
 
 /// Rows that are put together from several files at once.
 const CHUNK_ROWS: usize = 8_192;
+/// About how many bytes they may take before they are decoded, which takes several times as many.
+const CHUNK_BYTES: usize = 512 << 10;
 /// Rows from which on a stretch is passed on as it is.
 const LONG_STRETCH: usize = 512;
 
@@ -150,9 +152,8 @@ impl<'a> Merge<'a> {
                 continue;
             }
             let next = self.heads.peek().map(|Reverse(next)| *next);
-            let room = CHUNK_ROWS - chunk.rows;
             let input = self.input(place);
-            let rows = stretch(input.order(), place, next).min(room);
+            let rows = stretch(input.order(), place, next).min(chunk.room_for(input));
             let is_long = rows >= LONG_STRETCH;
             if is_long && chunk.rows > 0 {
                 self.heads.push(Reverse(head));
@@ -166,7 +167,7 @@ impl<'a> Merge<'a> {
                 Some(&order) => self.heads.push(Reverse((order, place))),
                 None => self.inputs[place] = Source::Ended,
             }
-            if is_long || chunk.rows == CHUNK_ROWS {
+            if is_long || chunk.is_full() {
                 break;
             }
         }
@@ -198,9 +199,21 @@ struct Chunk {
     current: Vec<(usize, usize)>,
     stretches: Vec<Stretch>,
     rows: usize,
+    /// About what the rows take before they are decoded.
+    bytes: usize,
 }
 
 impl Chunk {
+    /// How many rows of an input it takes yet: one at least, until it is full.
+    fn room_for(&self, input: &Input) -> usize {
+        let by_bytes = CHUNK_BYTES.saturating_sub(self.bytes) / input.row_bytes();
+        by_bytes.clamp(1, CHUNK_ROWS - self.rows)
+    }
+
+    fn is_full(&self) -> bool {
+        self.rows == CHUNK_ROWS || self.bytes >= CHUNK_BYTES
+    }
+
     /// Adds the next rows of an input.
     fn add(&mut self, place: usize, input: &Input, rows: usize) {
         let known = self.current.iter().find(|(other, _)| *other == place);
@@ -215,6 +228,7 @@ impl Chunk {
             rows,
         });
         self.rows += rows;
+        self.bytes += rows * input.row_bytes();
     }
 
     /// The input goes on with another batch.

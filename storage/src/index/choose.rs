@@ -2,7 +2,8 @@
 //!
 //! What is cheap is indexed. Of what is dear only texts are, and only if looking a value up leaves little to be read;
 //! not all of them may fit, so ids come first, and then what leaves least to be read for its bytes. A number is seldom
-//! looked up alone, and page statistics tell ranges.
+//! looked up alone, and page statistics tell ranges. The id that people look up in all files is found surely before any
+//! other dear column has room: each file that is opened in vain takes longer than all the rest of the look-up.
 
 use super::codec::Packer;
 use super::column::{ColumnBuilder, Found, ValueTable};
@@ -21,8 +22,10 @@ const LEFT_SHARE: f64 = 4.0;
 const LEFT_BLOCKS: f64 = 4.0;
 /// Dear postings, which also serve ranges and prefixes, may take so many times what fingerprints would.
 const WORTH_OF_ORDER: usize = 2;
+/// What links the rows of a request over all nodes, and is looked up where nothing else is known of it.
+const TRACE: &str = "trace_id";
 /// Columns that are there to be looked up.
-const IDS: [&str; 2] = ["trace_id", "span_id"];
+const IDS: [&str; 2] = [TRACE, "span_id"];
 /// What the directory says of a column beside its name and its chunks, in bytes; about.
 const ENTRY_BYTES: usize = 16;
 /// What the directory says of a chunk, in bytes; about.
@@ -99,12 +102,15 @@ pub(super) fn choose(
     });
     let mut room = limits.data_bytes / BUDGET_SHARE;
     let mut chosen = Vec::new();
-    for (place, column) in columns {
+    for (place, mut column) in columns {
         let is_worth = |proposal: &Proposal| {
             proposal.bytes <= room && limits.is_worth(&column, proposal.bytes)
         };
         if let Some(proposal) = column.proposals.iter().position(is_worth) {
             room -= column.proposals[proposal].bytes;
+            if column.name == TRACE {
+                room -= column.refine(proposal, room);
+            }
             chosen.push((place, column, proposal));
         }
     }
@@ -247,8 +253,9 @@ impl Settled {
     fn rank(&self, limits: Limits) -> u8 {
         match self.name {
             _ if self.bytes() <= limits.dear() => 0,
-            name if IDS.contains(&name) => 1,
-            _ => 2,
+            TRACE => 1,
+            name if IDS.contains(&name) => 2,
+            _ => 3,
         }
     }
 

@@ -17,6 +17,9 @@ use weir_storage::{Row, Store, StoreOptions, TableId};
 
 use rows::one_of_each;
 
+// As the binary has its memory.
+use weir_allocator as _;
+
 /// Tells a child process where to write.
 const DIRECTORY: &str = "WEIR_TEST_OVERLOAD_DIRECTORY";
 /// Tells a child process what to append.
@@ -204,8 +207,6 @@ fn overload(kind: Kind, directory: &Path) -> usize {
         ])
         .env(DIRECTORY, directory)
         .env(KIND, format!("{kind:?}"))
-        // As the binary sets it for itself (`server/src/allocator.rs`).
-        .env("MALLOC_MMAP_THRESHOLD_", (128 << 10).to_string())
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout);

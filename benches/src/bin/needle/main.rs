@@ -72,11 +72,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
         "needle", "rows", "index", "without", "times", "DuckDB", "times"
     );
     for needle in needles::of(&with).await? {
-        let sql = &needle.sql;
         let (mut indexed, mut plain, mut others) =
             (Times::default(), Times::default(), Times::default());
         // One run of each to warm up, then in turns, so that what else the machine does befalls all alike.
         for run in 0..=arguments.runs {
+            let sql = needle.sql(run);
             let rows = time(&with, sql, &mut indexed).await?;
             assert_eq!(rows, time(&without, sql, &mut plain).await?, "{sql}");
             if let Some(duckdb) = &mut duckdb {

@@ -1,4 +1,4 @@
-//! What is looked for: values of a row in the middle of the time that the data covers.
+//! What is looked for: values of a row in the middle of the time that the data covers, and trace ids from all of it.
 
 use std::error::Error;
 
@@ -8,17 +8,26 @@ use arrow::datatypes::DataType;
 use futures::StreamExt as _;
 use weir_query::{Engine, QueryRequest};
 
+/// Trace ids that are looked up one after the other.
+const TRACES: u32 = 16;
+
 /// A query for few rows of many.
 pub(crate) struct Needle {
     pub(crate) name: &'static str,
-    pub(crate) sql: String,
+    /// Asked in turns, where it is more than one: what an earlier run has read helps the next one less then.
+    pub(crate) sqls: Vec<String>,
+}
+
+impl Needle {
+    /// What the run of this number asks.
+    pub(crate) fn sql(&self, run: usize) -> &str {
+        &self.sqls[run % self.sqls.len()]
+    }
 }
 
 /// The queries, with values that are in the data.
 pub(crate) async fn of(engine: &Engine) -> Result<Vec<Needle>, Box<dyn Error>> {
-    let middle = "(SELECT arrow_cast(\
-                      (arrow_cast(min(time), 'Int64') + arrow_cast(max(time), 'Int64')) / 2, \
-                      'Timestamp(Microsecond, Some(\"UTC\"))') FROM";
+    let middle = time_at(1, 2);
     let http = first(
         engine,
         &format!(
@@ -41,8 +50,28 @@ pub(crate) async fn of(engine: &Engine) -> Result<Vec<Needle>, Box<dyn Error>> {
         .first()
         .and_then(|name| name.split('.').next())
         .unwrap_or_default();
-    let of = |name, sql: String| Needle { name, sql };
+    let mut traces = Vec::new();
+    for part in 0..TRACES {
+        let time = time_at(part, TRACES);
+        let sql = format!(
+            "SELECT trace_id FROM http_events \
+             WHERE trace_id IS NOT NULL AND time >= {time} http_events) ORDER BY time LIMIT 1"
+        );
+        traces.extend(first(engine, &sql).await?);
+    }
+    let each_another = Needle {
+        name: "trace_id =, each another",
+        sqls: traces
+            .iter()
+            .map(|trace| format!("SELECT * FROM http_events WHERE trace_id = '{trace}'"))
+            .collect(),
+    };
+    let of = |name, sql: String| Needle {
+        name,
+        sqls: vec![sql],
+    };
     Ok(vec![
+        each_another,
         of(
             "trace_id =, all columns",
             format!("SELECT * FROM http_events WHERE trace_id = '{trace}'"),
@@ -83,6 +112,17 @@ pub(crate) async fn of(engine: &Engine) -> Result<Vec<Needle>, Box<dyn Error>> {
                 .to_owned(),
         ),
     ])
+}
+
+/// The beginning of a subquery that tells the time by which this share of the time that a table covers is over; its name
+/// and a parenthesis are to follow.
+fn time_at(part: u32, of: u32) -> String {
+    format!(
+        "(SELECT arrow_cast(\
+             arrow_cast(min(time), 'Int64') + \
+             (arrow_cast(max(time), 'Int64') - arrow_cast(min(time), 'Int64')) / {of} * {part}, \
+             'Timestamp(Microsecond, Some(\"UTC\"))') FROM"
+    )
 }
 
 /// The texts of the first row of an answer.
