@@ -28,6 +28,7 @@ use crate::diagnose::{is_about_a_file, lacks_room_for_texts};
 use crate::engine::{deadline_error, panicked};
 use crate::error::QueryError;
 use crate::interrupt::interruptible;
+use crate::intervals::as_durations;
 use crate::limits::Limits;
 use crate::macros::MacroValues;
 use crate::numbers::{Interner, Keys};
@@ -210,7 +211,7 @@ impl Driver {
         } else {
             Keys::Texts
         };
-        let logical = keys.apply(logical)?;
+        let logical = keys.apply(as_durations(logical)?)?;
         let plan = state
             .query_planner()
             .create_physical_plan(&logical, &state)

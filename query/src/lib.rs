@@ -31,6 +31,7 @@ mod functions;
 mod guard;
 mod interest;
 mod interrupt;
+mod intervals;
 mod leaf;
 mod ledger;
 mod limits;

@@ -9,6 +9,7 @@ mod following;
 mod functions;
 mod hostile;
 mod index;
+mod intervals;
 mod limits;
 mod numbers;
 mod pruning;

@@ -1,0 +1,77 @@
+//! Times plus and minus intervals, which the engine adds as durations where the calendar has no say.
+
+use weir_query::QueryRequest;
+
+use crate::support::Bench;
+
+/// Expressions over the `time` of the one row, 10:00 UTC, with what they are.
+const SUMS: [(&str, &str); 11] = [
+    ("time + INTERVAL '30 seconds'", "2026-11-20T10:00:30Z"),
+    ("time - INTERVAL '30 seconds'", "2026-11-20T09:59:30Z"),
+    ("INTERVAL '1 hour' + time", "2026-11-20T11:00:00Z"),
+    (
+        "time + INTERVAL '1 day 1 microsecond'",
+        "2026-11-21T10:00:00.000001Z",
+    ),
+    ("time - INTERVAL '-36 hours'", "2026-11-21T22:00:00Z"),
+    ("time + INTERVAL '500 nanoseconds'", "2026-11-20T10:00:00Z"),
+    // By the calendar.
+    ("time + INTERVAL '1 month'", "2026-12-20T10:00:00Z"),
+    ("time - INTERVAL '9 months'", "2026-02-20T10:00:00Z"),
+    // Of other types.
+    (
+        "arrow_cast(time, 'Timestamp(Second, None)') + INTERVAL '2 minutes'",
+        "2026-11-20T10:02:00",
+    ),
+    (
+        "arrow_cast(time, 'Timestamp(Second, None)') + INTERVAL '1 millisecond'",
+        "2026-11-20T10:00:00",
+    ),
+    ("time + NULL::INTERVAL IS NULL", "true"),
+];
+
+#[tokio::test]
+async fn sums_of_times_and_intervals_are_right_and_keep_their_names() {
+    let bench = Bench::new().await;
+    bench.append_http(1);
+    for (sum, expected) in SUMS {
+        let sql = format!("SELECT {sum} FROM http_events");
+        assert_eq!(bench.rows(&sql).await, [expected], "{sum}");
+        let sql = format!("SELECT count(*) FROM http_events GROUP BY {sum} HAVING count(*) = 1");
+        assert_eq!(bench.rows(&sql).await, ["1"], "{sum}");
+    }
+    let sql = "SELECT time + INTERVAL '30 seconds' FROM http_events";
+    let answer = bench.engine.query(QueryRequest::new(sql)).await.unwrap();
+    let name = answer.schema.field(0).name().clone();
+    assert!(name.starts_with("http_events.time + "), "{name}");
+}
+
+#[tokio::test]
+async fn intervals_are_durations_in_filters_joins_and_windows() {
+    let bench = Bench::new().await;
+    bench.append_http(100);
+    bench.store.flush().await.unwrap();
+    for (sql, expected) in [
+        (
+            "SELECT count(*) FROM http_events a JOIN http_events b ON a.status = b.status \
+             AND b.time > a.time AND b.time <= a.time + INTERVAL '10 seconds' WHERE a.status = 500",
+            "9",
+        ),
+        (
+            "SELECT count(*) FROM (SELECT time > lag(time) OVER (ORDER BY time) + INTERVAL '999 milliseconds' AS later \
+             FROM http_events) WHERE later",
+            "99",
+        ),
+        (
+            "SELECT count(*) FROM http_events a WHERE EXISTS (SELECT 1 FROM http_events b \
+             WHERE b.conn_id = a.conn_id AND b.time < a.time + INTERVAL '1 second')",
+            "100",
+        ),
+    ] {
+        assert_eq!(bench.rows(sql).await, [expected], "{sql}");
+    }
+    let plan = bench
+        .plan("SELECT count(*) FROM http_events WHERE time + INTERVAL '30 seconds' > arrow_cast(latency_ns, 'Timestamp(Microsecond, Some(\"UTC\"))')")
+        .await;
+    assert!(!plan.contains("IntervalMonthDayNano"), "{plan}");
+}
