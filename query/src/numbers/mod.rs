@@ -11,21 +11,24 @@
 //!
 //! The numbers are those of one query ([`Interner`]), so that columns of different files and tables agree.
 
+mod beneath;
 mod functions;
 mod interner;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::common::tree_node::Transformed;
-use datafusion::common::{Column, DFSchema, Result};
+use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr::WindowFunction;
 use datafusion::logical_expr::{
-    Aggregate, Expr, ExprSchemable as _, Join, LogicalPlan, Projection, ScalarUDF, Window, cast,
+    Aggregate, Expr, ExprSchemable as _, Join, LogicalPlan, ScalarUDF, Window, cast,
 };
 
+use beneath::{add_places, place_of};
 use functions::{Step, Way};
 pub(crate) use interner::{Interner, NoRoom};
 
@@ -89,47 +92,57 @@ impl Keys {
 
     fn aggregate(&self, aggregate: Aggregate) -> Result<Transformed<LogicalPlan>> {
         let input = aggregate.input.schema();
-        let mut is_changed = false;
-        let mut is_key = Vec::new();
-        let mut groups = Vec::with_capacity(aggregate.group_expr.len());
-        for expr in &aggregate.group_expr {
-            if matches!(expr, Expr::GroupingSet(_)) {
-                return Ok(Transformed::no(LogicalPlan::Aggregate(aggregate)));
-            }
-            let is_text = Self::is_text(expr, input)?;
-            is_key.push(is_text);
-            is_changed |= is_text;
-            groups.push(if is_text {
-                self.key(expr)
-            } else {
-                expr.clone()
-            });
+        if aggregate
+            .group_expr
+            .iter()
+            .any(|expr| matches!(expr, Expr::GroupingSet(_)))
+        {
+            return Ok(Transformed::no(LogicalPlan::Aggregate(aggregate)));
         }
         let mut calls = Vec::with_capacity(aggregate.aggr_expr.len());
+        let (mut is_changed, mut looked_at) = (false, BTreeSet::new());
         for expr in &aggregate.aggr_expr {
             let call = self.counted(expr, input)?;
             is_changed |= call.transformed;
+            add_places(&call.data, input, &mut looked_at)?;
             calls.push(call.data);
+        }
+        let text_column = |expr: &Expr| {
+            let is_text = Self::is_text(expr, input).unwrap_or(false);
+            place_of(&expr.clone().unalias(), input).filter(|_| is_text)
+        };
+        for expr in &aggregate.group_expr {
+            if text_column(expr).is_none() {
+                add_places(expr, input, &mut looked_at)?;
+            }
+        }
+        // Groups that are keys, and columns of the input that were made of keys, and are so again.
+        let (mut is_key, mut beneath) = (BTreeSet::new(), BTreeSet::new());
+        let mut groups = Vec::with_capacity(aggregate.group_expr.len());
+        for (place, expr) in aggregate.group_expr.iter().enumerate() {
+            if !Self::is_text(expr, input)? {
+                groups.push(expr.clone());
+                continue;
+            }
+            is_changed = true;
+            is_key.insert(place);
+            let made_of_key = text_column(expr).filter(|column| {
+                !looked_at.contains(column) && self.is_made_of_key(&aggregate.input, *column)
+            });
+            if let Some(column) = made_of_key {
+                beneath.insert(column);
+                groups.push(expr.clone());
+            } else {
+                groups.push(self.key(expr));
+            }
         }
         if !is_changed {
             return Ok(Transformed::no(LogicalPlan::Aggregate(aggregate)));
         }
-        let keyed = Aggregate::try_new(Arc::clone(&aggregate.input), groups, calls)?;
-        let mut exprs = Vec::with_capacity(keyed.schema.fields().len());
-        for (place, (qualifier, field)) in aggregate.schema.iter().enumerate() {
-            let column = Expr::Column(Column::from(keyed.schema.qualified_field(place)));
-            exprs.push(if is_key.get(place) == Some(&true) {
-                let text = self.text(column);
-                text.alias_qualified(qualifier.cloned(), field.name())
-            } else if keyed.schema.qualified_field(place).0 == qualifier {
-                column
-            } else {
-                column.alias_qualified(qualifier.cloned(), field.name())
-            });
-        }
-        let input = Arc::new(LogicalPlan::Aggregate(keyed));
-        let projection = Projection::try_new(exprs, input)?;
-        Ok(Transformed::yes(LogicalPlan::Projection(projection)))
+        let input = self.keyed(&aggregate.input, &beneath)?;
+        let keyed = LogicalPlan::Aggregate(Aggregate::try_new(input, groups, calls)?);
+        self.with_texts(keyed, &aggregate.schema, &is_key)
+            .map(Transformed::yes)
     }
 
     /// `count(DISTINCT text)` by key.
@@ -168,6 +181,9 @@ impl Keys {
     }
 
     fn window(&self, mut window: Window) -> Result<Transformed<LogicalPlan>> {
+        if let Some(plan) = self.window_beneath(&window)? {
+            return Ok(Transformed::yes(plan));
+        }
         let mut is_changed = false;
         let input = Arc::clone(window.input.schema());
         for expr in &mut window.window_expr {

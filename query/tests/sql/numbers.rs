@@ -63,6 +63,23 @@ async fn groups_and_joins_are_those_of_the_texts() {
             count(*) OVER (PARTITION BY HOST, ROUTE) AS m FROM http_events ORDER BY time",
         "SELECT h, n FROM (SELECT HOST AS h, count(*) AS n, rank() OVER (PARTITION BY ROUTE ORDER BY count(*) DESC, HOST) AS k \
             FROM http_events GROUP BY HOST, ROUTE) WHERE k = 1 ORDER BY h, n",
+        "WITH marked AS (SELECT HOST AS h, ROUTE AS r, time, CASE WHEN time > lag(time) OVER \
+            (PARTITION BY HOST, ROUTE ORDER BY time) + INTERVAL '15 seconds' THEN 1 ELSE 0 END AS begins FROM http_events), \
+            numbered AS (SELECT h, r, time, sum(begins) OVER (PARTITION BY h, r ORDER BY time) AS n FROM marked) \
+            SELECT h, r, n, min(time), count(*) FROM numbered GROUP BY h, r, n ORDER BY h, r, n",
+        "SELECT h, n, upper(h) AS u, count(*) FROM (SELECT HOST AS h, ntile(3) OVER (PARTITION BY HOST ORDER BY time) AS n \
+            FROM http_events) GROUP BY h, n, upper(h) ORDER BY h, n",
+        "SELECT h, max(h) AS m, count(*) FROM (SELECT HOST AS h, row_number() OVER (PARTITION BY HOST ORDER BY time) AS n \
+            FROM http_events) WHERE n > 3 AND h <> 'host-1' GROUP BY h ORDER BY h",
+        "SELECT h, k, count(*) FROM (SELECT h, h || r AS k FROM (SELECT HOST AS h, ROUTE AS r, \
+            row_number() OVER (PARTITION BY HOST, ROUTE ORDER BY time) AS n FROM http_events) WHERE n < 9) \
+            GROUP BY h, k ORDER BY h, k",
+        "SELECT time, row_number() OVER (PARTITION BY HOST ORDER BY ROUTE, HOST, time) AS n FROM http_events ORDER BY time",
+        "SELECT time, lag(HOST) OVER (PARTITION BY HOST ORDER BY time) AS l, lag(ROUTE) OVER (PARTITION BY HOST ORDER BY time) AS r \
+            FROM http_events ORDER BY time",
+        "SELECT a.h, b.n, count(*) FROM (SELECT HOST AS h, row_number() OVER (PARTITION BY HOST ORDER BY time) AS n FROM http_events) a \
+            JOIN (SELECT HOST AS h, row_number() OVER (PARTITION BY HOST ORDER BY time) AS n FROM http_events) b \
+            ON a.h = b.h AND a.n = b.n GROUP BY a.h, b.n ORDER BY a.h, b.n LIMIT 20",
         "SELECT HOST AS h FROM http_events UNION SELECT ROUTE FROM http_events ORDER BY h",
         "SELECT HOST AS h FROM http_events INTERSECT SELECT HOST FROM http_events WHERE status = 500 ORDER BY h",
         "SELECT ROUTE AS r, (SELECT count(DISTINCT HOST) FROM http_events) AS n FROM http_events GROUP BY r ORDER BY r",
@@ -86,6 +103,22 @@ async fn names_of_two_tables_meet() {
     let plan = bench.plan(joined).await;
     assert!(plan.contains("number_of(host"), "{plan}");
     assert!(plan.contains("number_of(qname"), "{plan}");
+}
+
+/// What was grouped or parted by a number once is not made a text and a number again.
+#[tokio::test]
+async fn numbers_go_through_windows_and_groups() {
+    let bench = bench().await;
+    let plan = bench
+        .plan(
+            "WITH marked AS (SELECT host, time, time - lag(time) OVER (PARTITION BY host ORDER BY time) AS gap FROM http_events), \
+             numbered AS (SELECT host, count(gap) OVER (PARTITION BY host ORDER BY time) AS n FROM marked) \
+             SELECT host, max(n) FROM numbered GROUP BY host",
+        )
+        .await;
+    assert_eq!(plan.matches("number_of(").count(), 1, "{plan}");
+    assert!(!plan.contains("number_of(text_of"), "{plan}");
+    assert!(!plan.contains("SortExec: expr=[number_of"), "{plan}");
 }
 
 #[tokio::test]
