@@ -73,7 +73,6 @@ fn properties(table: TableId, name: &FileName) -> Result<WriterProperties, Parqu
             .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
             // A block of the index is a page, so that what it leaves out need not be read.
             .set_data_page_row_count_limit(BLOCK_ROWS)
-            .set_statistics_enabled(EnabledStatistics::Page)
             .set_created_by(concat!("weir version ", env!("CARGO_PKG_VERSION")).to_owned())
     });
     let schema = table.schema();
@@ -99,15 +98,21 @@ fn properties(table: TableId, name: &FileName) -> Result<WriterProperties, Parqu
             let level = ZstdLevel::try_new(layout.level)?;
             builder = builder.set_column_compression(path(), Compression::ZSTD(level));
         }
-        // Of headers, answers and bodies the least and the greatest say nothing.
-        if matches!(
-            data_type,
-            DataType::Map(..) | DataType::List(_) | DataType::Binary
-        ) {
-            builder = builder.set_column_statistics_enabled(path(), EnabledStatistics::None);
-        }
+        builder = builder.set_column_statistics_enabled(path(), statistics(data_type));
     }
     Ok(builder.build())
+}
+
+/// What a column's statistics are about.
+fn statistics(data_type: &DataType) -> EnabledStatistics {
+    match data_type {
+        // Of headers, answers and bodies the least and the greatest say nothing.
+        DataType::Map(..) | DataType::List(_) | DataType::Binary => EnabledStatistics::None,
+        // In which pages a text is, the index knows better; and of the footer, which is kept in memory whole, what they
+        // say of pages would be two fifths.
+        DataType::Utf8 | DataType::Dictionary(..) => EnabledStatistics::Chunk,
+        _ => EnabledStatistics::Page,
+    }
 }
 
 /// How the values of a column are written.
@@ -204,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn values_without_order_have_no_statistics() {
+    fn statistics_are_kept_where_they_tell_something() {
         let properties = of(TableId::HttpEvent);
         let statistics = |column: &str| {
             let path = column.split('.').map(str::to_owned).collect::<Vec<_>>();
@@ -216,6 +221,8 @@ mod tests {
         );
         assert_eq!(statistics("resp_body"), EnabledStatistics::None);
         assert_eq!(statistics("time"), EnabledStatistics::Page);
-        assert_eq!(statistics("path"), EnabledStatistics::Page);
+        assert_eq!(statistics("latency_ns"), EnabledStatistics::Page);
+        assert_eq!(statistics("path"), EnabledStatistics::Chunk);
+        assert_eq!(statistics("service"), EnabledStatistics::Chunk);
     }
 }
