@@ -12,7 +12,7 @@ use tikv_jemallocator::Jemalloc;
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 
-/// What is freed goes back to the operating system within a tenth of a second, and not within ten: a window that was
+/// What is freed goes back to the operating system within a second, and not within ten: a window that was
 /// written out is used again at once or not for long. Given back at once, queries would take half as long again.
 #[expect(
     unsafe_code,
@@ -21,4 +21,4 @@ static ALLOCATOR: Jemalloc = Jemalloc;
 // SAFETY: no other symbol has this name, and jemalloc takes it for a pointer to a text that ends with a zero, which is
 // what the first word of a slice is.
 #[unsafe(export_name = "_rjem_malloc_conf")]
-pub static OPTIONS: &[u8] = b"dirty_decay_ms:100,muzzy_decay_ms:0\0";
+pub static OPTIONS: &[u8] = b"dirty_decay_ms:1000,muzzy_decay_ms:0\0";
