@@ -34,6 +34,7 @@ use crate::macros::MacroValues;
 use crate::numbers::{Interner, Keys};
 use crate::request::{QueryRequest, bind};
 use crate::running::{QueryState, Tracked};
+use crate::running_total::{with_running_totals, without_filters};
 use crate::session::{Shared, reading_plan};
 use crate::size::{bytes_of, rows_within};
 use crate::statement::parse;
@@ -211,11 +212,12 @@ impl Driver {
         } else {
             Keys::Texts
         };
-        let logical = keys.apply(as_durations(logical)?)?;
+        let logical = keys.apply(as_durations(without_filters(logical)?)?)?;
         let plan = state
             .query_planner()
             .create_physical_plan(&logical, &state)
             .await?;
+        let plan = with_running_totals(plan)?;
         let plan = interruptible(plan, &self.tracked.interest)?;
         let memory = Arc::clone(task.memory_pool());
         let stream = execute_stream(Arc::clone(&plan), task)?;

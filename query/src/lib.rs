@@ -45,6 +45,7 @@ mod prune;
 mod reader;
 mod request;
 mod running;
+mod running_total;
 pub mod scripts;
 mod session;
 mod size;

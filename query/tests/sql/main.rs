@@ -16,3 +16,4 @@ mod pruning;
 mod snapshots;
 mod support;
 mod watching;
+mod windows;

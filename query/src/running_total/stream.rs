@@ -1,0 +1,185 @@
+//! The rows of one stream with their totals.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::compute::{concat, concat_batches, partition};
+use arrow::datatypes::SchemaRef;
+use datafusion::common::Result;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::metrics::BaselineMetrics;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use futures::{StreamExt as _, stream};
+
+use super::Frame;
+use super::total::{Steps, Total};
+
+/// Totals that run over the rows of a stream.
+pub(super) struct Totals {
+    frame: Frame,
+    running: Vec<(Arc<dyn PhysicalExpr>, Box<dyn Total>)>,
+    schema: SchemaRef,
+    /// Rows whose peers may not all be there yet, and what came after them.
+    held: Vec<RecordBatch>,
+    /// How many of them are known to be peers, if any of the others are.
+    peers: usize,
+    /// The keys of the partition that the last row before them was in.
+    partition: Option<Vec<ArrayRef>>,
+    memory: MemoryReservation,
+}
+
+impl Totals {
+    pub(super) fn new(
+        frame: Frame,
+        running: Vec<(Arc<dyn PhysicalExpr>, Box<dyn Total>)>,
+        schema: SchemaRef,
+        context: &TaskContext,
+    ) -> Self {
+        Self {
+            frame,
+            running,
+            schema,
+            held: Vec::new(),
+            peers: 0,
+            partition: None,
+            memory: MemoryConsumer::new("RunningTotalExec").register(context.memory_pool()),
+        }
+    }
+
+    pub(super) fn stream(
+        self,
+        input: SendableRecordBatchStream,
+        metrics: BaselineMetrics,
+    ) -> SendableRecordBatchStream {
+        let schema = Arc::clone(&self.schema);
+        let with_totals = stream::unfold(
+            (Some(input), self, metrics),
+            |(input, mut totals, metrics)| async move {
+                let mut input = input?;
+                loop {
+                    let (batch, is_end) = match input.next().await {
+                        Some(Ok(batch)) => (Some(batch), false),
+                        Some(Err(error)) => return Some((Err(error), (None, totals, metrics))),
+                        None => (None, true),
+                    };
+                    let timer = metrics.elapsed_compute().timer();
+                    let batch = totals.add(batch, is_end);
+                    timer.done();
+                    let goes_on = (!is_end && batch.is_ok()).then_some(());
+                    match batch.transpose() {
+                        Some(batch) => {
+                            if let Ok(batch) = &batch {
+                                metrics.record_output(batch.num_rows());
+                            }
+                            let input = goes_on.map(|()| input);
+                            return Some((batch, (input, totals, metrics)));
+                        }
+                        None if is_end => return None,
+                        None => {}
+                    }
+                }
+            },
+        );
+        Box::pin(RecordBatchStreamAdapter::new(schema, with_totals))
+    }
+
+    /// Takes rows in; returns those whose totals are known by now, with them.
+    fn add(&mut self, batch: Option<RecordBatch>, is_end: bool) -> Result<Option<RecordBatch>> {
+        if let Some(batch) = batch.filter(|batch| batch.num_rows() > 0) {
+            self.memory.try_grow(batch.get_array_memory_size())?;
+            self.held.push(batch);
+        }
+        let rows: usize = self.held.iter().map(RecordBatch::num_rows).sum();
+        // Of many peers each is not looked at again and again.
+        if rows == 0 || !is_end && rows < 2 * self.peers {
+            return Ok(None);
+        }
+        let held = std::mem::take(&mut self.held);
+        let [first, ..] = held.as_slice() else {
+            return Ok(None);
+        };
+        let rows = match held.as_slice() {
+            [only] => only.clone(),
+            _ => concat_batches(&first.schema(), &held)?,
+        };
+        let (done, steps, partition) = self.steps(&rows, is_end)?;
+        if done < rows.num_rows() {
+            self.held = vec![rows.slice(done, rows.num_rows() - done)];
+        }
+        self.peers = rows.num_rows() - done;
+        let held_bytes = self.held.iter().map(RecordBatch::get_array_memory_size);
+        self.memory.try_resize(held_bytes.sum())?;
+        if done == 0 {
+            return Ok(None);
+        }
+        self.partition = Some(partition);
+        let rows = rows.slice(0, done);
+        let mut columns = rows.columns().to_vec();
+        for (argument, total) in &mut self.running {
+            let values = argument.evaluate(&rows)?.into_array(done)?;
+            columns.push(total.run(&values, &steps)?);
+        }
+        Ok(Some(RecordBatch::try_new(
+            Arc::clone(&self.schema),
+            columns,
+        )?))
+    }
+
+    /// How many of the rows have their peers, in which steps, and the keys of the partition of the last of them.
+    fn steps(&self, rows: &RecordBatch, is_end: bool) -> Result<(usize, Steps, Vec<ArrayRef>)> {
+        let count = rows.num_rows();
+        let keys = evaluate(&self.frame.partition_by, rows)?;
+        let parts = parts(&keys, count)?;
+        let (done, peers) = match &self.frame.peers_by {
+            None => (count, (0..count).map(|row| row..row + 1).collect()),
+            Some(order) => {
+                let mut by = keys.clone();
+                by.extend(evaluate(order, rows)?);
+                let mut peers = partition(&by)?.ranges();
+                if !is_end {
+                    peers.pop();
+                }
+                (
+                    peers.last().map_or(0, |rows: &Range<usize>| rows.end),
+                    peers,
+                )
+            }
+        };
+        let going_on = usize::from(self.goes_on(&keys)?);
+        let starts = parts.iter().map(|rows| rows.start).skip(going_on);
+        let starts = starts.take_while(|start| *start < done).collect();
+        let last = done.saturating_sub(1);
+        let partition = keys.iter().map(|key| key.slice(last, 1)).collect();
+        Ok((done, Steps { peers, starts }, partition))
+    }
+
+    /// Whether the first row is of the partition of the last one before.
+    fn goes_on(&self, keys: &[ArrayRef]) -> Result<bool> {
+        let Some(before) = &self.partition else {
+            return Ok(false);
+        };
+        let mut both = Vec::with_capacity(keys.len());
+        for (before, now) in before.iter().zip(keys) {
+            both.push(concat(&[&**before, &*now.slice(0, 1)])?);
+        }
+        Ok(parts(&both, 2)?.len() == 1)
+    }
+}
+
+fn evaluate(exprs: &[Arc<dyn PhysicalExpr>], rows: &RecordBatch) -> Result<Vec<ArrayRef>> {
+    let values = exprs
+        .iter()
+        .map(|expr| expr.evaluate(rows)?.into_array(rows.num_rows()));
+    values.collect()
+}
+
+/// The partitions of so many rows; all of them are one where there are no keys.
+fn parts(keys: &[ArrayRef], count: usize) -> Result<Vec<Range<usize>>> {
+    if keys.is_empty() {
+        return Ok(std::iter::once(0..count).collect());
+    }
+    Ok(partition(keys)?.ranges())
+}
