@@ -22,6 +22,7 @@ mod commit;
 mod compact;
 mod covering;
 mod discard;
+mod disk;
 mod durable;
 mod encode;
 mod error;

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use chrono::Utc;
 use object_store::ObjectStore;
-use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -16,6 +15,7 @@ use tokio::task::spawn_blocking;
 use crate::arrivals::Arrivals;
 use crate::commit::BatchLimits;
 use crate::discard::Discarded;
+use crate::disk::Disk;
 use crate::durable::create_directory;
 use crate::error::StoreError;
 use crate::file::FileReading;
@@ -185,11 +185,11 @@ impl Store {
         let root = dir
             .canonicalize()
             .map_err(StoreError::io("open the data directory", dir))?;
-        let object_store = LocalFileSystem::new_with_prefix(&root).map_err(StoreError::object(
+        let disk = Disk::new(&root).map_err(StoreError::object(
             "open the data directory",
             &Path::default(),
         ))?;
-        let mut files: Arc<dyn ObjectStore> = Arc::new(object_store);
+        let mut files: Arc<dyn ObjectStore> = Arc::new(disk);
         if let Some(options) = remote {
             files = Arc::new(TieredStore::new(files, options));
         }

@@ -16,13 +16,14 @@ use futures::{StreamExt as _, stream};
 
 use super::Frame;
 use super::total::{Steps, Total};
+use crate::size::bytes_of;
 
 /// Totals that run over the rows of a stream.
 pub(super) struct Totals {
     frame: Frame,
     running: Vec<(Arc<dyn PhysicalExpr>, Box<dyn Total>)>,
     schema: SchemaRef,
-    /// Rows whose peers may not all be there yet, and what came after them.
+    /// Rows whose peers may not all be there yet, and what came after them: their memory is accounted for.
     held: Vec<RecordBatch>,
     /// How many of them are known to be peers, if any of the others are.
     peers: usize,
@@ -88,13 +89,12 @@ impl Totals {
 
     /// Takes rows in; returns those whose totals are known by now, with them.
     fn add(&mut self, batch: Option<RecordBatch>, is_end: bool) -> Result<Option<RecordBatch>> {
-        if let Some(batch) = batch.filter(|batch| batch.num_rows() > 0) {
-            self.memory.try_grow(batch.get_array_memory_size())?;
-            self.held.push(batch);
-        }
+        self.held.extend(batch.filter(|batch| batch.num_rows() > 0));
         let rows: usize = self.held.iter().map(RecordBatch::num_rows).sum();
         // Of many peers each is not looked at again and again.
         if rows == 0 || !is_end && rows < 2 * self.peers {
+            let waiting = self.held.last().map_or(0, bytes_of);
+            self.memory.try_grow(waiting as usize)?;
             return Ok(None);
         }
         let held = std::mem::take(&mut self.held);
@@ -110,8 +110,8 @@ impl Totals {
             self.held = vec![rows.slice(done, rows.num_rows() - done)];
         }
         self.peers = rows.num_rows() - done;
-        let held_bytes = self.held.iter().map(RecordBatch::get_array_memory_size);
-        self.memory.try_resize(held_bytes.sum())?;
+        let held_bytes: u64 = self.held.iter().map(bytes_of).sum();
+        self.memory.try_resize(held_bytes as usize)?;
         if done == 0 {
             return Ok(None);
         }
