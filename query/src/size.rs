@@ -1,11 +1,31 @@
 //! How many bytes the values of an answer are, however they are encoded.
 
-use arrow::array::{Array, AsArray as _, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray as _, RecordBatch};
 use arrow::datatypes::DataType;
+
+/// Bytes of a dictionary's key.
+const KEY_BYTES: usize = 4;
 
 /// Bytes of the values of all rows: a text counts as long as it is in each row, also where the rows share it.
 pub(crate) fn bytes_of(batch: &RecordBatch) -> u64 {
     batch.columns().iter().map(|column| values_of(column)).sum()
+}
+
+/// About what a batch takes in memory that is kept: of a dictionary that batches may share no more than its rows have of it.
+pub(crate) fn memory_of(batch: &RecordBatch) -> usize {
+    let of_column = |column: &ArrayRef| {
+        let data = column.to_data();
+        let bytes = data.get_slice_memory_size();
+        let bytes = bytes.unwrap_or_else(|_| column.get_array_memory_size());
+        match column.as_any_dictionary_opt() {
+            Some(dictionary) => {
+                let keys = dictionary.keys().len() * KEY_BYTES;
+                bytes.min(keys + shared(column) as usize)
+            }
+            None => bytes,
+        }
+    };
+    batch.columns().iter().map(of_column).sum()
 }
 
 /// How many of the rows, from the first, have at most `most` bytes together.

@@ -138,7 +138,9 @@ impl RunningTotalExec {
             }
         }
         let totals = exprs.iter().map(|expr| {
-            let is_alike = expr.get_window_frame() == first.get_window_frame();
+            let is_alike = expr.get_window_frame() == first.get_window_frame()
+                && expr.partition_by() == first.partition_by()
+                && expr.order_by() == first.order_by();
             running_total(&**expr, &input.schema()).filter(|_| is_alike)
         });
         Some(Self {

@@ -10,13 +10,13 @@ use datafusion::common::Result;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_plan::metrics::BaselineMetrics;
+use datafusion::physical_plan::metrics::{BaselineMetrics, RecordOutput as _};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{StreamExt as _, stream};
 
 use super::Frame;
 use super::total::{Steps, Total};
-use crate::size::bytes_of;
+use crate::size::memory_of;
 
 /// Totals that run over the rows of a stream.
 pub(super) struct Totals {
@@ -30,6 +30,8 @@ pub(super) struct Totals {
     /// The keys of the partition that the last row before them was in.
     partition: Option<Vec<ArrayRef>>,
     memory: MemoryReservation,
+    /// Most rows of a batch that goes out.
+    batch_rows: usize,
 }
 
 impl Totals {
@@ -47,6 +49,7 @@ impl Totals {
             peers: 0,
             partition: None,
             memory: MemoryConsumer::new("RunningTotalExec").register(context.memory_pool()),
+            batch_rows: context.session_config().batch_size().max(1),
         }
     }
 
@@ -56,6 +59,7 @@ impl Totals {
         metrics: BaselineMetrics,
     ) -> SendableRecordBatchStream {
         let schema = Arc::clone(&self.schema);
+        let batch_rows = self.batch_rows;
         let with_totals = stream::unfold(
             (Some(input), self, metrics),
             |(input, mut totals, metrics)| async move {
@@ -72,9 +76,7 @@ impl Totals {
                     let goes_on = (!is_end && batch.is_ok()).then_some(());
                     match batch.transpose() {
                         Some(batch) => {
-                            if let Ok(batch) = &batch {
-                                metrics.record_output(batch.num_rows());
-                            }
+                            let batch = batch.record_output(&metrics);
                             let input = goes_on.map(|()| input);
                             return Some((batch, (input, totals, metrics)));
                         }
@@ -84,17 +86,20 @@ impl Totals {
                 }
             },
         );
-        Box::pin(RecordBatchStreamAdapter::new(schema, with_totals))
+        // Peers that came in many batches go in as many.
+        let split = with_totals.flat_map(move |batch| stream::iter(split(batch, batch_rows)));
+        Box::pin(RecordBatchStreamAdapter::new(schema, split))
     }
 
     /// Takes rows in; returns those whose totals are known by now, with them.
     fn add(&mut self, batch: Option<RecordBatch>, is_end: bool) -> Result<Option<RecordBatch>> {
-        self.held.extend(batch.filter(|batch| batch.num_rows() > 0));
+        let added = batch.filter(|batch| batch.num_rows() > 0);
+        let added_bytes = added.as_ref().map_or(0, memory_of);
+        self.held.extend(added);
         let rows: usize = self.held.iter().map(RecordBatch::num_rows).sum();
         // Of many peers each is not looked at again and again.
         if rows == 0 || !is_end && rows < 2 * self.peers {
-            let waiting = self.held.last().map_or(0, bytes_of);
-            self.memory.try_grow(waiting as usize)?;
+            self.memory.try_grow(added_bytes)?;
             return Ok(None);
         }
         let held = std::mem::take(&mut self.held);
@@ -110,8 +115,8 @@ impl Totals {
             self.held = vec![rows.slice(done, rows.num_rows() - done)];
         }
         self.peers = rows.num_rows() - done;
-        let held_bytes: u64 = self.held.iter().map(bytes_of).sum();
-        self.memory.try_resize(held_bytes as usize)?;
+        let held_bytes = self.held.iter().map(memory_of);
+        self.memory.try_resize(held_bytes.sum())?;
         if done == 0 {
             return Ok(None);
         }
@@ -167,6 +172,17 @@ impl Totals {
         }
         Ok(parts(&both, 2)?.len() == 1)
     }
+}
+
+/// The rows of a batch in batches of so many.
+fn split(batch: Result<RecordBatch>, rows: usize) -> Vec<Result<RecordBatch>> {
+    let batch = match batch {
+        Ok(batch) if batch.num_rows() > rows => batch,
+        other => return vec![other],
+    };
+    let starts = (0..batch.num_rows()).step_by(rows);
+    let part = |start: usize| batch.slice(start, rows.min(batch.num_rows() - start));
+    starts.map(|start| Ok(part(start))).collect()
 }
 
 fn evaluate(exprs: &[Arc<dyn PhysicalExpr>], rows: &RecordBatch) -> Result<Vec<ArrayRef>> {

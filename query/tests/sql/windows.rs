@@ -182,6 +182,16 @@ async fn running_totals_of_other_types_and_orders() {
             "SELECT count(s) FROM (SELECT sum(latency_ns) OVER (ORDER BY time) AS s FROM http_events WHERE false)",
             "0",
         ),
+        (
+            "SELECT count(*) || ' ' || max(n) || ' ' || max(path) FROM (SELECT a.path, count(*) OVER (ORDER BY a.version) AS n \
+             FROM http_events a, http_events b, http_events c WHERE c.conn_id < 20)",
+            "200000 200000 /items/99",
+        ),
+        (
+            "SELECT sum(time - t) FROM (SELECT time, min(time) OVER (ORDER BY time + INTERVAL '1 second') AS t FROM http_events) \
+             WHERE time < t + INTERVAL '2 seconds'",
+            "PT1S",
+        ),
         // These are none.
         (
             "SELECT max(a) FROM (SELECT avg(conn_id) OVER (ORDER BY conn_id) AS a FROM http_events)",

@@ -207,7 +207,7 @@ impl Chunk {
     /// How many rows of an input it takes yet: one at least, until it is full.
     fn room_for(&self, input: &Input) -> usize {
         let by_bytes = CHUNK_BYTES.saturating_sub(self.bytes) / input.row_bytes();
-        by_bytes.clamp(1, CHUNK_ROWS - self.rows)
+        by_bytes.min(CHUNK_ROWS - self.rows).max(1)
     }
 
     fn is_full(&self) -> bool {

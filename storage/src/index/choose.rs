@@ -108,7 +108,7 @@ pub(super) fn choose(
         };
         if let Some(proposal) = column.proposals.iter().position(is_worth) {
             room -= column.proposals[proposal].bytes;
-            if column.name == TRACE {
+            if column.name == TRACE && column.rank(limits) > 0 {
                 room -= column.refine(proposal, room);
             }
             chosen.push((place, column, proposal));
