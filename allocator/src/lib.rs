@@ -3,7 +3,8 @@
 //! Rows come in small pieces on one thread and go in large blocks on others. glibc keeps what is freed in heaps that a
 //! single small block keeps from shrinking, and under overload held three times what its rows took; told to have each
 //! large block from the operating system, it spends its time on page faults. jemalloc does without either, and appending
-//! a row takes a fifth less. `docs/storage.md` has the figures.
+//! a row takes a fifth less. `docs/decisions/2026-11-27-jemalloc.md` has
+//! the figures.
 //!
 //! A program has it by naming the crate: `use weir_allocator as _;`.
 

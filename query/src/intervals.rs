@@ -5,7 +5,7 @@
 //! of integers for each row.
 
 use arrow::datatypes::{DataType, IntervalMonthDayNano, TimeUnit};
-use datafusion::common::tree_node::{Transformed, TreeNode as _};
+use datafusion::common::tree_node::{Transformed, TreeNode as _, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
@@ -18,6 +18,9 @@ const DAY_NANOSECONDS: i128 = 86_400_000_000_000;
 /// It belongs after the planner's own rules: they have given operands their types, and have computed what is constant.
 pub(crate) fn as_durations(plan: LogicalPlan) -> Result<LogicalPlan> {
     let rewritten = plan.transform_up_with_subqueries(|node| {
+        if !has_interval(&node)? {
+            return Ok(Transformed::no(node));
+        }
         let names = NamePreserver::new(&node);
         let schema = merge_schema(&node.inputs());
         let node = node.map_expressions(|expr| {
@@ -32,6 +35,24 @@ pub(crate) fn as_durations(plan: LogicalPlan) -> Result<LogicalPlan> {
         }
     })?;
     Ok(rewritten.data)
+}
+
+/// Whether an interval stands in one of the node's expressions: most plans have none, and need no names and types for it.
+fn has_interval(node: &LogicalPlan) -> Result<bool> {
+    let mut has_interval = false;
+    node.apply_expressions(|expr| {
+        has_interval = expr.exists(|expr| {
+            let is_interval =
+                matches!(expr, Expr::Literal(ScalarValue::IntervalMonthDayNano(_), _));
+            Ok(is_interval)
+        })?;
+        Ok(if has_interval {
+            TreeNodeRecursion::Stop
+        } else {
+            TreeNodeRecursion::Continue
+        })
+    })?;
+    Ok(has_interval)
 }
 
 /// A time plus or minus an interval with a duration instead, if that is what it is.

@@ -1,4 +1,4 @@
-//! How many bytes the values of an answer are, however they are encoded.
+//! How many bytes the values of an answer are, however they are encoded, and what rows take that are kept.
 
 use arrow::array::{Array, ArrayRef, AsArray as _, RecordBatch};
 use arrow::datatypes::DataType;

@@ -109,7 +109,7 @@ fn statistics(data_type: &DataType) -> EnabledStatistics {
         // Of headers, answers and bodies the least and the greatest say nothing.
         DataType::Map(..) | DataType::List(_) | DataType::Binary => EnabledStatistics::None,
         // In which pages a text is, the index knows better; and of the footer, which is kept in memory whole, what they
-        // say of pages would be two fifths.
+        // say of pages would be a third.
         DataType::Utf8 | DataType::Dictionary(..) => EnabledStatistics::Chunk,
         _ => EnabledStatistics::Page,
     }

@@ -81,6 +81,14 @@ struct Frame {
     peers_by: Option<Vec<Arc<dyn PhysicalExpr>>>,
 }
 
+impl Frame {
+    /// All that it is made by.
+    fn keys(&self) -> impl Iterator<Item = &Arc<dyn PhysicalExpr>> {
+        let peers_by = self.peers_by.iter().flatten();
+        self.partition_by.iter().chain(peers_by)
+    }
+}
+
 /// What is added up, and how.
 #[derive(Debug, Clone)]
 struct RunningTotal {
@@ -127,11 +135,7 @@ impl RunningTotalExec {
                 WindowFrameUnits::Range | WindowFrameUnits::Groups => return None,
             },
         };
-        let keys = frame
-            .partition_by
-            .iter()
-            .chain(frame.peers_by.iter().flatten());
-        for key in keys {
+        for key in frame.keys() {
             let data_type = key.data_type(&input.schema()).ok()?;
             if data_type.is_nested() {
                 return None;
@@ -196,14 +200,9 @@ impl ExecutionPlan for RunningTotalExec {
         &self,
         f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        let frame = self
-            .frame
-            .partition_by
-            .iter()
-            .chain(self.frame.peers_by.iter().flatten());
         let totals = self.totals.iter().map(|total| &total.argument);
         let mut outcome = TreeNodeRecursion::Continue;
-        for expr in frame.chain(totals) {
+        for expr in self.frame.keys().chain(totals) {
             outcome = outcome.visit_sibling(|| f(expr))?;
         }
         Ok(outcome)

@@ -97,19 +97,16 @@ impl Totals {
         let added_bytes = added.as_ref().map_or(0, memory_of);
         self.held.extend(added);
         let rows: usize = self.held.iter().map(RecordBatch::num_rows).sum();
+        let Some(first) = self.held.first() else {
+            return Ok(None);
+        };
         // Of many peers each is not looked at again and again.
-        if rows == 0 || !is_end && rows < 2 * self.peers {
+        if !is_end && rows < 2 * self.peers {
             self.memory.try_grow(added_bytes)?;
             return Ok(None);
         }
-        let held = std::mem::take(&mut self.held);
-        let [first, ..] = held.as_slice() else {
-            return Ok(None);
-        };
-        let rows = match held.as_slice() {
-            [only] => only.clone(),
-            _ => concat_batches(&first.schema(), &held)?,
-        };
+        let rows = concat_batches(&first.schema(), &self.held)?;
+        self.held.clear();
         let (done, steps, partition) = self.steps(&rows, is_end)?;
         if done < rows.num_rows() {
             self.held = vec![rows.slice(done, rows.num_rows() - done)];
