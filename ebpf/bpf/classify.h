@@ -26,17 +26,12 @@ static const u8 token_chars[256] = {
 	['A' ... 'Z'] = 1, ['^' ... 'z'] = 1, ['|'] = 1, ['~'] = 1,
 };
 
-static __noinline enum message_start classify_start(struct __sk_buff *skb, u64 offset, u64 length)
+/* What a message begins with whose first START_BYTES bytes, or all of its `length`, are in `start`. */
+static __always_inline enum message_start classify(const u8 *start, u64 length)
 {
-	u8 start[START_BYTES] = {};
-	u64 available = length < START_BYTES ? length : START_BYTES;
 	u64 method = 0;
 	u8 next;
 
-	/* Keeps clang from testing the length where the verifier does not see the bound. */
-	barrier_var(available);
-	if (available == 0 || available > START_BYTES || bpf_skb_load_bytes(skb, offset, start, available) != 0)
-		return START_OTHER;
 	if (start[0] == 'H' && start[1] == 'T' && start[2] == 'T' && start[3] == 'P' && start[4] == '/') {
 		if (start[9] == '1' && start[10] == '0' && start[11] == '1')
 			return START_HTTP_UPGRADE;
@@ -64,6 +59,19 @@ static __noinline enum message_start classify_start(struct __sk_buff *skb, u64 o
 	if (next == '/' || next == '*' || next == '[' || token_chars[next])
 		return START_HTTP_REQUEST;
 	return START_OTHER;
+}
+
+/* The same of a payload that is not copied yet. */
+static __noinline enum message_start classify_start(struct __sk_buff *skb, u64 offset, u64 length)
+{
+	u8 start[START_BYTES] = {};
+	u64 available = length < START_BYTES ? length : START_BYTES;
+
+	/* Keeps clang from testing the length where the verifier does not see the bound. */
+	barrier_var(available);
+	if (available == 0 || available > START_BYTES || bpf_skb_load_bytes(skb, offset, start, available) != 0)
+		return START_OTHER;
+	return classify(start, length);
 }
 
 #define DNS_HEADER_BYTES 12

@@ -10,11 +10,15 @@
 #include "state.h"
 #include "classify.h"
 
+#define TINY_RECORD 128
 #define SMALL_RECORD 256
 #define MEDIUM_RECORD 1024
 #define LARGE_RECORD 4096
 /* Records that one packet can fill: what does not fit into them is left out. */
 #define RECORDS_PER_PACKET 4
+
+/* The longest header of IPv4 has 60 bytes; as a mask it tells the verifier so. */
+#define MAX_IP_HEADER 63
 
 #define FLAG_FIN 0x01
 #define FLAG_RST 0x04
@@ -88,6 +92,7 @@ struct packet {
 		u8 data[bytes];                                                                                        \
 	}
 RECORD(0);
+RECORD(128);
 RECORD(256);
 RECORD(1024);
 RECORD(4096);
@@ -205,11 +210,52 @@ static __always_inline u32 emit_payload(struct __sk_buff *skb, struct socket_sta
 	return copied;
 }
 
-/* What a TCP packet with payload says about the protocol of its socket; returns whether the packet is to be copied. */
-static __always_inline int follow_protocol(struct __sk_buff *skb, struct socket_state *state, struct packet *packet)
-{
-	enum message_start start = classify_start(skb, packet->payload_offset, packet->payload_len);
+#define EMIT_WHOLE(bytes)                                                                                              \
+	do {                                                                                                           \
+		struct payload_record_##bytes *record = bpf_ringbuf_reserve(&payload, sizeof(*record), 0);             \
+		if (!record)                                                                                           \
+			goto full;                                                                                     \
+		fill_header(&record->header, state, packet, &span);                                                    \
+		if (bpf_skb_load_bytes(skb, packet->payload_offset, record->data, length) != 0) {                      \
+			bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);                                                 \
+			count_loss(LOSS_PACKET_UNREADABLE, length);                                                    \
+			return START_OTHER;                                                                            \
+		}                                                                                                      \
+		__builtin_memcpy(start, record->data, START_BYTES);                                                    \
+		bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);                                                          \
+	} while (0)
 
+/* Hands over a packet that is copied whatever it begins with, whose payload has START_BYTES at least and fits into one
+ * record; returns what it begins with. That is nearly every packet of HTTP, and one helper less than looking before
+ * copying. */
+static __noinline enum message_start emit_whole(struct __sk_buff *skb, struct socket_state *state,
+						struct packet *packet)
+{
+	struct span span = { .payload_len = packet->payload_len, .captured = packet->payload_len };
+	u64 length = packet->payload_len;
+	u8 start[START_BYTES];
+
+	barrier_var(length);
+	if (length < START_BYTES || length > LARGE_RECORD)
+		return START_OTHER;
+	if (length <= TINY_RECORD)
+		EMIT_WHOLE(128);
+	else if (length <= SMALL_RECORD)
+		EMIT_WHOLE(256);
+	else if (length <= MEDIUM_RECORD)
+		EMIT_WHOLE(1024);
+	else
+		EMIT_WHOLE(4096);
+	count_total(TOTAL_PAYLOAD_RECORDS, length);
+	return classify(start, length);
+full:
+	count_loss(LOSS_PAYLOAD_RING_FULL, length);
+	return classify_start(skb, packet->payload_offset, length);
+}
+
+/* What a TCP packet with payload says about the protocol of its socket; returns whether the packet is to be copied. */
+static __always_inline int follow_protocol(struct socket_state *state, struct packet *packet, enum message_start start)
+{
 	if (start == START_HTTP_REQUEST || start == START_HTTP_RESPONSE || start == START_HTTP_UPGRADE)
 		state->budget[packet->direction & 1] = message_prefix;
 	if (start == START_HTTP_UPGRADE) {
@@ -249,10 +295,16 @@ static __always_inline int follow_protocol(struct __sk_buff *skb, struct socket_
 	}
 }
 
+static __always_inline void spend_budget(struct socket_state *state, u8 direction, u32 copied)
+{
+	u32 budget = state->budget[direction];
+
+	state->budget[direction] = copied < budget ? budget - copied : 0;
+}
+
 static __always_inline void on_tcp(struct __sk_buff *skb, struct socket_state *state, struct packet *packet)
 {
 	u8 direction = packet->direction & 1;
-	u32 copied;
 
 	state->tcp_flags |= packet->tcp_flags;
 	if (state->l7 == L7_OTHER)
@@ -267,12 +319,17 @@ static __always_inline void on_tcp(struct __sk_buff *skb, struct socket_state *s
 		state->last_direction = direction;
 		state->budget[direction] = message_prefix;
 	}
+	if (state->l7 == L7_HTTP && packet->payload_len >= START_BYTES && packet->payload_len <= LARGE_RECORD &&
+	    packet->payload_len <= state->budget[direction]) {
+		follow_protocol(state, packet, emit_whole(skb, state, packet));
+		spend_budget(state, direction, packet->payload_len);
+		return;
+	}
 	if (packet->endpoints.local_port == 53 || packet->endpoints.remote_port == 53)
 		state->l7 = L7_DNS;
-	else if (!follow_protocol(skb, state, packet))
+	else if (!follow_protocol(state, packet, classify_start(skb, packet->payload_offset, packet->payload_len)))
 		return;
-	copied = emit_payload(skb, state, packet, state->budget[direction]);
-	state->budget[direction] -= copied < state->budget[direction] ? copied : state->budget[direction];
+	spend_budget(state, direction, emit_payload(skb, state, packet, state->budget[direction]));
 }
 
 static __always_inline void on_udp(struct __sk_buff *skb, struct socket_state *state, struct packet *packet)
@@ -325,6 +382,18 @@ static __always_inline void set_endpoints(struct packet *packet, u16 source_port
 	}
 }
 
+/* Reads bytes of the headers: straight from the packet where they are in its first part, as headers nearly always are,
+ * since calls of helpers are what costs. */
+static __always_inline int read_header(struct __sk_buff *skb, u32 offset, void *to, u32 size)
+{
+	u8 *from = (u8 *)(long)skb->data + offset;
+
+	if (from + size > (u8 *)(long)skb->data_end)
+		return bpf_skb_load_bytes(skb, offset, to, size);
+	__builtin_memcpy(to, from, size);
+	return 0;
+}
+
 /* Reads the IP header; returns the transport protocol, or 0 where it is none of ours. */
 static __always_inline u8 read_network_header(struct __sk_buff *skb, struct packet *packet)
 {
@@ -334,7 +403,7 @@ static __always_inline u8 read_network_header(struct __sk_buff *skb, struct pack
 	if (skb->protocol == bpf_htons(ETH_P_IP)) {
 		struct ipv4_header ip;
 
-		if (bpf_skb_load_bytes(skb, 0, &ip, sizeof(ip)) != 0)
+		if (read_header(skb, 0, &ip, sizeof(ip)) != 0)
 			return 0;
 		source[10] = source[11] = destination[10] = destination[11] = 0xff;
 		__builtin_memcpy(source + 12, &ip.source, 4);
@@ -345,7 +414,7 @@ static __always_inline u8 read_network_header(struct __sk_buff *skb, struct pack
 	if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
 		struct ipv6_header ip;
 
-		if (bpf_skb_load_bytes(skb, 0, &ip, sizeof(ip)) != 0)
+		if (read_header(skb, 0, &ip, sizeof(ip)) != 0)
 			return 0;
 		__builtin_memcpy(source, ip.source, 16);
 		__builtin_memcpy(destination, ip.destination, 16);
@@ -353,6 +422,26 @@ static __always_inline u8 read_network_header(struct __sk_buff *skb, struct pack
 		return ip.next_header;
 	}
 	return 0;
+}
+
+/* A packet of a connection of which nothing is copied: only the flags in its header are kept. */
+static __always_inline void pass_by(struct __sk_buff *skb, struct socket_state *state)
+{
+	u32 offset = sizeof(struct ipv6_header) + offsetof(struct tcp_header, flags);
+	u8 *data = (u8 *)(long)skb->data, *end = (u8 *)(long)skb->data_end;
+	u8 flags;
+
+	if (skb->protocol == bpf_htons(ETH_P_IP)) {
+		if (data + 1 > end)
+			return;
+		offset = (data[0] & 0x0f) * 4 + offsetof(struct tcp_header, flags);
+	}
+	if (data + offset + 1 > end)
+		return;
+	flags = state->tcp_flags | data[offset];
+	/* Most add nothing, and a write makes the other processors read the socket's state again. */
+	if (flags != state->tcp_flags)
+		state->tcp_flags = flags;
 }
 
 static __always_inline int on_packet(struct __sk_buff *skb, u8 direction)
@@ -364,11 +453,17 @@ static __always_inline int on_packet(struct __sk_buff *skb, u8 direction)
 	if (!sk)
 		return 1;
 	state = bpf_sk_storage_get(&sockets, sk, 0, 0);
+	/* Only connections of TCP come to this state. */
+	if (state && state->l7 == L7_OTHER) {
+		count_total(TOTAL_PACKETS, skb->len);
+		pass_by(skb, state);
+		return 1;
+	}
 	packet.protocol = read_network_header(skb, &packet);
 	if (packet.protocol == IPPROTO_TCP) {
 		struct tcp_header tcp;
 
-		if (bpf_skb_load_bytes(skb, packet.transport_offset, &tcp, sizeof(tcp)) != 0)
+		if (read_header(skb, packet.transport_offset & MAX_IP_HEADER, &tcp, sizeof(tcp)) != 0)
 			goto unreadable;
 		packet.payload_offset = packet.transport_offset + (tcp.data_offset >> 4) * 4;
 		packet.tcp_flags = tcp.flags;
@@ -379,7 +474,7 @@ static __always_inline int on_packet(struct __sk_buff *skb, u8 direction)
 		packet.payload_offset = packet.transport_offset + sizeof(struct udp_header);
 		struct udp_header udp;
 
-		if (bpf_skb_load_bytes(skb, packet.transport_offset, &udp, sizeof(udp)) != 0)
+		if (read_header(skb, packet.transport_offset & MAX_IP_HEADER, &udp, sizeof(udp)) != 0)
 			goto unreadable;
 		set_endpoints(&packet, udp.source, udp.destination);
 	} else {
@@ -390,7 +485,8 @@ static __always_inline int on_packet(struct __sk_buff *skb, u8 direction)
 	count_total(TOTAL_PACKETS, skb->len);
 	packet.payload_len = skb->len - packet.payload_offset;
 	packet.time_ns = bpf_ktime_get_ns();
-	packet.cookie = bpf_get_socket_cookie(skb);
+	/* An accepted socket has its listener's state until it is seen to open. */
+	packet.cookie = state && state->opened ? state->cookie : bpf_get_socket_cookie(skb);
 	if (!state) {
 		state = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 		if (!state) {
