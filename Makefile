@@ -3,10 +3,10 @@
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/weir-target
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build run fmt lint fuzz clean
+.PHONY: help demo test build run fmt lint fuzz bench-overhead clean
 
 help: ## List what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Set up this machine, then capture nginx, curl and dig before your eyes and query them
 	@tools/demo.sh
@@ -31,6 +31,9 @@ lint: ## Check format and lints as CI does
 
 fuzz: ## Fuzz the parsers for a minute each (SECONDS_EACH=n sets how long; needs cargo-fuzz)
 	@tools/fuzz.sh
+
+bench-overhead: ## Measure what weir costs the programs it watches, in turns without and with it (ARGS='--pairs 3' adds options)
+	@tools/bench-overhead.sh $(ARGS)
 
 clean: ## Remove what was built and what the tests installed
 	cargo clean
