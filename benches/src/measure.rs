@@ -50,9 +50,11 @@ fn processor_time() -> Duration {
     time.expect("every Linux has this clock").into()
 }
 
-/// Rows a second in several runs.
+/// Rows, or other things, a second in several runs.
 #[derive(Debug, Clone)]
 pub struct Rates {
+    /// What is counted: one of them, and many.
+    words: [&'static str; 2],
     processor: Vec<f64>,
     wall: Vec<f64>,
 }
@@ -60,15 +62,21 @@ pub struct Rates {
 impl Rates {
     /// Of runs of so many rows each. There must be one.
     pub fn of(rows: usize, runs: &[Took]) -> Self {
+        Self::counting(["row", "rows"], rows, runs)
+    }
+
+    /// Of runs of so many things each, by the words for one and many of them. There must be one run.
+    pub fn counting(words: [&'static str; 2], count: usize, runs: &[Took]) -> Self {
         let sorted = |duration: fn(&Took) -> Duration| {
             let mut rates: Vec<f64> = runs
                 .iter()
-                .map(|took| rows as f64 / duration(took).as_secs_f64())
+                .map(|took| count as f64 / duration(took).as_secs_f64())
                 .collect();
             rates.sort_unstable_by(f64::total_cmp);
             rates
         };
         Self {
+            words,
             processor: sorted(|took| took.processor),
             wall: sorted(|took| took.wall),
         }
@@ -77,12 +85,13 @@ impl Rates {
 
 impl fmt::Display for Rates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [one, many] = self.words;
         let median = |rates: &[f64]| rates[rates.len() / 2];
         let thousands = |rate: f64| (rate / 1_000.0).round();
         let (first, last) = (self.processor[0], self.processor[self.processor.len() - 1]);
         write!(
             f,
-            "{:>6} k rows/s of one core ({} to {}), {:>5.0} ns a row; {} k rows/s by the clock",
+            "{:>6} k {many}/s of one core ({} to {}), {:>5.0} ns a {one}; {} k {many}/s by the clock",
             thousands(median(&self.processor)),
             thousands(first),
             thousands(last),

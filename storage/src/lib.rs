@@ -66,5 +66,5 @@ pub use snapshot::Snapshot;
 pub use spiller::SpillerHandle;
 pub use status::{SHOWN, StoreStatus, TableStatus};
 pub use store::Store;
-pub use table::{Identity, NodeIdentity, Process};
+pub use table::{Identity, NodeIdentity, Pairs, Process};
 pub use tables::{CaptureLoss, CaptureProgram, DnsEvent, Flow, HttpEvent, Row, TableId};

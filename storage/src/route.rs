@@ -27,13 +27,14 @@ const MAX_EXTENSION: usize = 5;
 
 /// The route of a path.
 pub fn route(path: &str) -> Cow<'_, str> {
-    let is_short = path.bytes().filter(|byte| *byte == b'/').count() <= MAX_SEGMENTS;
-    if is_short && path.split('/').all(is_plain_name) {
+    let bytes = path.as_bytes();
+    let is_short = bytes.iter().filter(|byte| **byte == b'/').count() <= MAX_SEGMENTS;
+    if is_short && bytes.split(|byte| *byte == b'/').all(is_plain_name) {
         return Cow::Borrowed(path);
     }
     let mut route = String::with_capacity(path.len().min(128));
-    let mut segments = path.split('/').enumerate().peekable();
-    while let Some((index, segment)) = segments.next() {
+    let (mut index, mut rest) = (0, Some(path));
+    while let Some(path) = rest {
         if index > 0 {
             route.push('/');
         }
@@ -41,20 +42,44 @@ pub fn route(path: &str) -> Cow<'_, str> {
             route.push_str("{rest}");
             break;
         }
-        push_segment(segment, segments.peek().is_none(), &mut route);
+        // Segments are short: looking at each byte is sooner done than calling what searches for one.
+        let end = path.bytes().position(|byte| byte == b'/');
+        let (segment, after) = match end {
+            Some(end) => (&path[..end], Some(&path[end + 1..])),
+            None => (path, None),
+        };
+        push_segment(segment, after.is_none(), &mut route);
+        (index, rest) = (index + 1, after);
     }
     Cow::Owned(route)
 }
 
 /// The quick way for most segments: short and of letters only.
-fn is_plain_name(segment: &str) -> bool {
+fn is_plain_name(segment: &[u8]) -> bool {
     segment.len() <= 8
         && segment
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte == b'*')
+            .iter()
+            .all(|byte| byte.is_ascii_lowercase() || *byte == b'*')
+}
+
+/// The quick way for most of the others: a number, or a version such as `v1`. What it becomes is what the rules below
+/// say too.
+fn number_or_version(segment: &str) -> Option<&str> {
+    let is_number = |bytes: &[u8]| !bytes.is_empty() && bytes.iter().all(u8::is_ascii_digit);
+    match segment.as_bytes() {
+        [b'v', version @ ..] if version.len() < 6 && is_number(version) => Some(segment),
+        number if is_number(number) => Some("{id}"),
+        _ => None,
+    }
 }
 
 fn push_segment(segment: &str, is_last: bool, route: &mut String) {
+    if is_plain_name(segment.as_bytes()) {
+        return route.push_str(segment);
+    }
+    if let Some(replaced) = number_or_version(segment) {
+        return route.push_str(replaced);
+    }
     // Parameters of a segment (`;v=1`) are no part of its name.
     let segment = segment.split(';').next().unwrap_or_default();
     let decoded = if segment.contains('%') {
@@ -152,6 +177,10 @@ fn is_version(segment: &str) -> bool {
 /// A part that is a number, a hash or random. Names of files hold shorter hashes.
 fn placeholder_of_part(part: &str, in_file_name: bool) -> Option<&'static str> {
     let digits = part.bytes().filter(u8::is_ascii_digit).count();
+    if digits == 0 && part.len() < 8 {
+        // Neither a hash nor random.
+        return None;
+    }
     let is_hex = part.bytes().all(|byte| byte.is_ascii_hexdigit());
     let shortest_hex = if in_file_name { 6 } else { 8 };
     if part.is_empty() {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use weir_storage::{HttpEvent, Identity, Row};
+use weir_storage::{HttpEvent, Identity, Pairs, Row};
 
 use super::calls::{Call, Callers};
 use super::cluster::Cluster;
@@ -182,7 +182,7 @@ impl Requests {
                     .map(|(trace, span)| (trace.as_str(), span.as_str())),
                 client: call.place_of_server as u64,
             };
-            of_request(&head, draw)
+            Pairs::from_iter(of_request(&head, draw))
         });
         let resp_headers = ending.status.filter(|_| self.headers).map(|status| {
             let head = ResponseHead {
@@ -196,7 +196,7 @@ impl Requests {
                 latency_ns: ending.latency_ns,
                 path: &path,
             };
-            of_response(&head, draw)
+            Pairs::from_iter(of_response(&head, draw))
         });
         let shared = &mut connection.shared;
         let framing = |bytes: i64, is_chunked: bool| match bytes {

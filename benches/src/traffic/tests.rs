@@ -131,23 +131,18 @@ fn headers_agree_with_the_columns() {
         let Row::HttpEvent(http) = row else {
             continue;
         };
-        let headers = http.req_headers.as_deref().unwrap_or_default();
-        let value = |name: &str| {
-            headers
-                .iter()
-                .find(|(it, _)| it == name)
-                .map(|(_, value)| value.as_str())
-        };
+        let headers = http.req_headers.unwrap_or_default();
+        let value = |name: &str| headers.get(name);
         assert_eq!(value("host"), http.host.as_deref());
         assert_eq!(value("user-agent"), http.user_agent.as_deref());
         assert_eq!(value("traceparent").is_some(), http.trace_id.is_some());
-        let names: HashSet<&str> = headers.iter().map(|(name, _)| name.as_str()).collect();
+        let names: HashSet<&str> = headers.iter().map(|(name, _)| name).collect();
         assert_eq!(
             names.len(),
             headers.len(),
             "a name stands twice in {headers:?}"
         );
-        let names: Vec<String> = headers.iter().map(|(name, _)| name.clone()).collect();
+        let names: Vec<String> = headers.iter().map(|(name, _)| name.to_owned()).collect();
         sets.insert(names);
     }
     assert!(sets.len() > 10, "{} sets of header names", sets.len());

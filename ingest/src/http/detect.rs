@@ -246,13 +246,12 @@ pub(super) const fn is_token(byte: u8) -> bool {
 
 /// Place of the first line feed.
 pub(super) fn line_end(bytes: &[u8]) -> Option<usize> {
-    bytes.iter().position(|byte| *byte == b'\n')
+    memchr::memchr(b'\n', bytes)
 }
 
 /// Places of the line feeds.
 pub(super) fn line_ends(bytes: &[u8]) -> impl Iterator<Item = usize> {
-    let is_line_feed = |(at, byte): (usize, &u8)| (*byte == b'\n').then_some(at);
-    bytes.iter().enumerate().filter_map(is_line_feed)
+    memchr::memchr_iter(b'\n', bytes)
 }
 
 /// A line without the carriage return at its end.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use weir_storage::{HttpEvent, Identity};
+use weir_storage::{HttpEvent, Identity, Pairs};
 
 use crate::packet::Nanos;
 
@@ -70,9 +70,9 @@ pub struct Exchange {
     /// Status code of the final response.
     pub status: Option<u16>,
     /// Request headers, redacted.
-    pub req_headers: Option<Vec<(String, String)>>,
+    pub req_headers: Option<Pairs>,
     /// Response headers, redacted.
-    pub resp_headers: Option<Vec<(String, String)>>,
+    pub resp_headers: Option<Pairs>,
     /// Size of the request body.
     pub req_body_bytes: Option<u64>,
     /// Size of the response body.

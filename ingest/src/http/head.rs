@@ -8,12 +8,16 @@ use super::request_line::{RequestLine, Version, parse_cut_line, parse_line};
 use super::trace::TraceContext;
 use crate::redact::{Redaction, host_of};
 use httparse::Header;
+use weir_storage::Pairs;
 
 /// Header fields that a row keeps at most; repeated ones count once.
 const MAX_FIELDS: usize = 512;
 
 /// Fields that are parsed without an allocation.
 const USUAL_FIELDS: usize = 64;
+
+/// Length of names that are put into lower case without an allocation.
+const USUAL_NAME: usize = 64;
 
 /// The head of a request.
 #[derive(Debug)]
@@ -34,7 +38,7 @@ pub(super) struct ResponseHead {
 #[derive(Debug, Default)]
 pub(super) struct Fields {
     /// Name in lower case and redacted value of each field.
-    pub(super) map: Vec<(String, String)>,
+    pub(super) map: Pairs,
     pub(super) host: Option<String>,
     /// Media type without parameters, lower case.
     pub(super) content_type: Option<String>,
@@ -44,6 +48,8 @@ pub(super) struct Fields {
     coding: Coding,
     /// Whether a framing field was written so that recipients may read it differently.
     is_ambiguous: bool,
+    /// What follows the first of repeated fields, by its place in the map, until all are read.
+    repeated: Vec<(usize, String)>,
     /// Fields left out of the map since there were too many.
     pub(super) dropped: u64,
 }
@@ -185,16 +191,14 @@ impl ResponseHead {
 impl Fields {
     /// The value of a field by its name in lower case.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.map
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.map.get(name)
     }
 
     fn add(&mut self, header: &Header<'_>, redaction: &Redaction) {
-        let name = header.name.to_ascii_lowercase();
+        let mut buffer = [0; USUAL_NAME];
+        let name = lower_case(header.name, &mut buffer);
         let value = text(header.value);
-        match name.as_str() {
+        match &*name {
             "content-length" => self.add_length(&value),
             "transfer-encoding" => self.add_codings(&value),
             "host" if self.host.is_none() => self.host = host_of(&value),
@@ -207,14 +211,20 @@ impl Fields {
             _ => self.trace.add(&name, &value),
         }
         let redacted = redaction.header(&name, &value);
-        if let Some((_, values)) = self.map.iter_mut().find(|(key, _)| *key == name) {
-            values.push_str(", ");
-            values.push_str(&redacted);
+        let place = self.map.iter().position(|(key, _)| *key == *name);
+        if let Some(place) = place {
+            self.repeated.push((place, format!(", {redacted}")));
         } else if self.map.len() < MAX_FIELDS {
-            let redacted = redacted.into_owned();
-            self.map.push((name, redacted));
+            self.map.push(&name, &redacted);
         } else {
             self.dropped += 1;
+        }
+    }
+
+    /// Puts the values of repeated fields behind those of the first ones.
+    fn join_repeated(&mut self) {
+        if !self.repeated.is_empty() {
+            self.map.extend_values(std::mem::take(&mut self.repeated));
         }
     }
 
@@ -260,10 +270,11 @@ fn parse_fields(section: &[u8], redaction: &Redaction) -> Fields {
     if let Ok(httparse::Status::Complete((_, headers))) =
         httparse::parse_headers(section, &mut usual)
     {
-        fields.map.reserve(headers.len());
+        fields.map = Pairs::with_capacity(headers.len(), section.len());
         for header in headers {
             fields.add(header, redaction);
         }
+        fields.join_repeated();
         return fields;
     }
     let (mended, is_ambiguous) = mend(section);
@@ -276,6 +287,7 @@ fn parse_fields(section: &[u8], redaction: &Redaction) -> Fields {
             fields.add(header, redaction);
         }
     }
+    fields.join_repeated();
     fields
 }
 
@@ -336,6 +348,21 @@ fn mend(section: &[u8]) -> (Vec<u8>, bool) {
     }
     mended.extend_from_slice(b"\r\n");
     (mended, is_ambiguous)
+}
+
+/// A name in lower case.
+fn lower_case<'n>(name: &'n str, buffer: &'n mut [u8; USUAL_NAME]) -> Cow<'n, str> {
+    if !name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return Cow::Borrowed(name);
+    }
+    if let Some(lower) = buffer.get_mut(..name.len()) {
+        lower.copy_from_slice(name.as_bytes());
+        lower.make_ascii_lowercase();
+        if let Ok(lower) = std::str::from_utf8(lower) {
+            return Cow::Borrowed(lower);
+        }
+    }
+    Cow::Owned(name.to_ascii_lowercase())
 }
 
 /// Bytes as text: UTF-8, or else each byte as a character (ISO-8859-1, what older software sends).

@@ -131,7 +131,11 @@ fn parse_target(method: &str, target: &str, is_cut: bool, redaction: &Redaction)
             ..Target::default()
         };
     }
-    let (authority, rest) = match target.split_once("://") {
+    let absolute = match target.as_bytes() {
+        [b'/', ..] => None,
+        _ => target.split_once("://"),
+    };
+    let (authority, rest) = match absolute {
         Some((scheme, rest))
             if !scheme.is_empty()
                 && scheme

@@ -24,8 +24,5 @@ pub(super) fn share(slot: &mut Option<Arc<str>>, text: &str) -> Arc<str> {
 
 /// About how many bytes of memory header fields hold.
 pub(super) fn fields_bytes(fields: &Fields) -> usize {
-    let entry = |(name, value): &(String, String)| {
-        size_of::<(String, String)>() + name.capacity() + value.capacity()
-    };
-    fields.map.iter().map(entry).sum()
+    fields.map.heap_bytes()
 }

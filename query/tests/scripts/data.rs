@@ -16,7 +16,8 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use weir_query::{Engine, EngineOptions};
 use weir_storage::{
-    CaptureLoss, CaptureProgram, DnsEvent, Flow, HttpEvent, NodeIdentity, Store, StoreOptions,
+    CaptureLoss, CaptureProgram, DnsEvent, Flow, HttpEvent, NodeIdentity, Pairs, Store,
+    StoreOptions,
 };
 
 use rows::{
@@ -98,10 +99,7 @@ impl Machine {
         }
         // A wrong password, in plain text.
         append(HttpEvent {
-            req_headers: Some(vec![(
-                "authorization".to_owned(),
-                "Basic [redacted]".to_owned(),
-            )]),
+            req_headers: Some(Pairs::from([("authorization", "Basic [redacted]")])),
             user_agent: Some("curl/8.5".into()),
             req_body_bytes: Some(50),
             ..served(
@@ -116,7 +114,7 @@ impl Machine {
         for number in 0..3_i64 {
             let call = HttpEvent {
                 host: Some("pay.example".into()),
-                req_headers: Some(vec![("x-api-key".to_owned(), "[redacted]".to_owned())]),
+                req_headers: Some(Pairs::from([("x-api-key", "[redacted]")])),
                 req_body_bytes: Some(200),
                 resp_body_bytes: Some(20),
                 ..request(at(3, number), "POST", "/pay", 200, 20)

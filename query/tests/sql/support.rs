@@ -8,7 +8,7 @@ use arrow::util::pretty::pretty_format_batches;
 use futures::StreamExt as _;
 use tempfile::TempDir;
 use weir_query::{Engine, EngineOptions, QueryError, QueryRequest, Summary};
-use weir_storage::{DnsEvent, HttpEvent, Identity, Process, Row, Store, StoreOptions};
+use weir_storage::{DnsEvent, HttpEvent, Identity, Pairs, Process, Row, Store, StoreOptions};
 
 /// 2026-11-20T10:00:00Z in microseconds.
 pub(crate) const TEN_OCLOCK: i64 = 1_795_168_800_000_000;
@@ -143,10 +143,10 @@ pub(crate) fn http(number: i64, time: i64) -> HttpEvent {
         query: None,
         route: Some("/items/{id}".into()),
         status: Some(if number % 10 == 0 { 500 } else { 200 }),
-        req_headers: Some(vec![
-            ("accept".to_owned(), "*/*".to_owned()),
-            ("x-number".to_owned(), number.to_string()),
-        ]),
+        req_headers: Some(Pairs::from([
+            ("accept", "*/*"),
+            ("x-number", number.to_string().as_str()),
+        ])),
         resp_headers: None,
         req_body_bytes: Some(0),
         resp_body_bytes: Some(number),

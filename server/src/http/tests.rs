@@ -22,7 +22,7 @@ use ureq::Agent;
 use ureq::http::Response;
 use weir_query::scripts::Library;
 use weir_query::{Engine, EngineOptions};
-use weir_storage::{HttpEvent, Identity, Process, Row, Store, StoreOptions};
+use weir_storage::{HttpEvent, Identity, Pairs, Process, Row, Store, StoreOptions};
 
 use super::{App, Metrics, router};
 use crate::capture::CaptureState;
@@ -155,7 +155,7 @@ fn event(number: i64) -> HttpEvent {
         query: None,
         route: Some("/items/{id}".into()),
         status: Some(if number % 10 == 9 { 500 } else { 200 }),
-        req_headers: Some(vec![("accept".to_owned(), "*/*".to_owned())]),
+        req_headers: Some(Pairs::from([("accept", "*/*")])),
         resp_headers: None,
         req_body_bytes: Some(0),
         resp_body_bytes: Some(9_007_199_254_740_993),

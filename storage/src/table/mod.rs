@@ -11,6 +11,7 @@ mod dictionary;
 mod identity;
 mod nested;
 mod numbers;
+mod pairs;
 mod texts;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 pub use identity::{Identity, IdentityColumns, NodeColumns, NodeIdentity, Process};
+pub use pairs::Pairs;
 
 use column::Column;
 

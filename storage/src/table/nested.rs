@@ -8,6 +8,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Fields, Int64Type};
 
 use super::column::{Column, OFFSET_BYTES};
 use super::numbers::{Numbers, Validity};
+use super::pairs::Pairs;
 use super::texts::Texts;
 
 /// A list of texts.
@@ -147,7 +148,7 @@ impl TextMap {
 }
 
 impl Column for TextMap {
-    type Value = Option<Vec<(String, String)>>;
+    type Value = Option<Pairs>;
     fn data_type() -> DataType {
         DataType::Map(Self::entries(), false)
     }
@@ -160,7 +161,7 @@ impl Column for TextMap {
     }
     fn append(&mut self, value: &Self::Value) -> usize {
         let mut bytes = OFFSET_BYTES;
-        for (key, text) in value.iter().flatten() {
+        for (key, text) in value.iter().flat_map(Pairs::iter) {
             self.keys.append(Some(key));
             self.values.append(Some(text));
             bytes += 2 * OFFSET_BYTES + key.len() + text.len();
@@ -314,13 +315,18 @@ mod tests {
     #[test]
     fn maps_and_lists_of_texts_come_back_with_their_lengths_batch_after_batch() {
         let (mut maps, mut lists) = (TextMap::new(), TextList::new());
-        let headers = vec![("a".to_owned(), "1".to_owned())];
         for _ in 0..2 {
-            for value in [None, Some(headers.clone()), Some(Vec::new())] {
-                maps.append(&value);
+            for value in [
+                None,
+                Some(Pairs::from([("a", "1")])),
+                Some(Pairs::default()),
+            ] {
                 lists.append(
-                    &value.map(|headers| headers.into_iter().map(|(_, text)| text).collect()),
+                    &value
+                        .as_ref()
+                        .map(|pairs| pairs.iter().map(|(_, text)| text.to_owned()).collect()),
                 );
+                maps.append(&value);
             }
             let expected = [None, Some(1), Some(0)];
             assert_lengths(&maps.snapshot(), &TextMap::data_type(), &expected);

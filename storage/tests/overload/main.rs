@@ -13,7 +13,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use weir_storage::table::column::DnsAnswer;
-use weir_storage::{Row, Store, StoreOptions, TableId};
+use weir_storage::{Pairs, Row, Store, StoreOptions, TableId};
 
 use rows::one_of_each;
 
@@ -96,7 +96,7 @@ impl Kind {
     }
 }
 
-fn headers(number: usize, count: usize) -> Vec<(String, String)> {
+fn headers(number: usize, count: usize) -> Pairs {
     let header = |place| {
         (
             format!("x-{number}-{place}"),

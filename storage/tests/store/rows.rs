@@ -12,7 +12,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use weir_storage::table::column::DnsAnswer;
 use weir_storage::{
     CaptureLoss, CaptureProgram, DataFile, DnsEvent, Flow, HttpEvent, Identity, NodeIdentity,
-    Process, Row, Snapshot, Store, StoreError, StoreOptions, TableId,
+    Pairs, Process, Row, Snapshot, Store, StoreError, StoreOptions, TableId,
 };
 
 /// The table of the numbered rows.
@@ -147,11 +147,8 @@ pub(crate) fn one_of_each() -> Vec<Row> {
         query: None,
         route: None,
         status: Some(200),
-        req_headers: Some(vec![
-            ("host".into(), "a".into()),
-            ("b".into(), String::new()),
-        ]),
-        resp_headers: Some(Vec::new()),
+        req_headers: Some(Pairs::from([("host", "a"), ("b", "")])),
+        resp_headers: Some(Pairs::default()),
         req_body_bytes: Some(0),
         resp_body_bytes: None,
         req_body_framing: Some("none"),

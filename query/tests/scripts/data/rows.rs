@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use weir_storage::{DnsEvent, Flow, HttpEvent, Identity, Process};
+use weir_storage::{DnsEvent, Flow, HttpEvent, Identity, Pairs, Process};
 
 use super::SECOND;
 
@@ -90,8 +90,8 @@ pub(super) fn request(
                 .into(),
         ),
         status: Some(status),
-        req_headers: Some(Vec::new()),
-        resp_headers: Some(Vec::new()),
+        req_headers: Some(Pairs::default()),
+        resp_headers: Some(Pairs::default()),
         req_body_bytes: Some(0),
         resp_body_bytes: Some(1_000),
         req_body_framing: None,
