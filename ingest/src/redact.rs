@@ -127,6 +127,10 @@ impl Redaction {
     /// A path: the values of path parameters that name a secret (`;jsessionid=...`), and what follows an encoded
     /// question mark, are replaced.
     pub fn path<'p>(&self, path: &'p str) -> Cow<'p, str> {
+        const SUSPECT: [bool; 256] = set_of(b";%@");
+        if !path.bytes().any(|byte| SUSPECT[usize::from(byte)]) {
+            return Cow::Borrowed(path);
+        }
         let has_parameters = path.contains(';');
         let encoded_query = find_encoded_question_mark(path);
         let has_userinfo = !path.starts_with('/') && path.contains('@');
@@ -273,14 +277,19 @@ pub fn host_of(authority: &str) -> Option<String> {
 
 /// Whether a value holds a character that begins or ends what may be secret in an address.
 fn has_suspect_byte(value: &[u8]) -> bool {
-    let is_suspect = |byte: &u8| matches!(byte, b'?' | b'@' | b'#' | b';');
-    // Without a way out in the middle, a chunk is looked at all at once.
-    let holds_one = |chunk: &[u8]| {
-        chunk
-            .iter()
-            .fold(false, |found, byte| found | is_suspect(byte))
-    };
-    value.chunks(32).any(holds_one)
+    const SUSPECT: [bool; 256] = set_of(b"?@#;");
+    value.iter().any(|byte| SUSPECT[usize::from(*byte)])
+}
+
+/// For each byte whether it is among these.
+const fn set_of(bytes: &[u8]) -> [bool; 256] {
+    let mut set = [false; 256];
+    let mut index = 0;
+    while index < bytes.len() {
+        set[bytes[index] as usize] = true;
+        index += 1;
+    }
+    set
 }
 
 /// Names of parameters are kept as they are written; an encoded one may hide a separator and what follows it.
@@ -297,10 +306,6 @@ const fn is_plain_byte(byte: u8) -> bool {
 }
 
 fn find_encoded_question_mark(path: &str) -> Option<usize> {
-    if !path.contains('%') {
-        // Looking for one byte is much less work than for three.
-        return None;
-    }
     path.find("%3F").or_else(|| path.find("%3f"))
 }
 
@@ -320,7 +325,7 @@ fn keep_scheme(value: &str) -> String {
                 .iter()
                 .any(|known| known.eq_ignore_ascii_case(scheme)) =>
         {
-            format!("{scheme} {MARKER}")
+            [scheme, MARKER].join(" ")
         }
         _ => MARKER.to_owned(),
     }

@@ -14,9 +14,9 @@ use weir_storage::Pairs;
 const MAX_FIELDS: usize = 512;
 
 /// Fields that are parsed without an allocation.
-const USUAL_FIELDS: usize = 64;
+const USUAL_FIELDS: usize = 32;
 
-/// Length of names that are put into lower case without an allocation.
+/// Length of names that are put into lower case with one allocation for all.
 const USUAL_NAME: usize = 64;
 
 /// The head of a request.
@@ -194,11 +194,11 @@ impl Fields {
         self.map.get(name)
     }
 
-    fn add(&mut self, header: &Header<'_>, redaction: &Redaction) {
-        let mut buffer = [0; USUAL_NAME];
-        let name = lower_case(header.name, &mut buffer);
+    /// Takes a field; `buffer` is for its name.
+    fn add(&mut self, header: &Header<'_>, buffer: &mut String, redaction: &Redaction) {
+        let name = lower_case(header.name, buffer);
         let value = text(header.value);
-        match &*name {
+        match name {
             "content-length" => self.add_length(&value),
             "transfer-encoding" => self.add_codings(&value),
             "host" if self.host.is_none() => self.host = host_of(&value),
@@ -208,14 +208,13 @@ impl Fields {
                     (!media_type.is_empty()).then(|| media_type.to_ascii_lowercase());
             }
             "expect" => self.expects_continue |= value.eq_ignore_ascii_case("100-continue"),
-            _ => self.trace.add(&name, &value),
+            _ => self.trace.add(name, &value),
         }
-        let redacted = redaction.header(&name, &value);
-        let place = self.map.iter().position(|(key, _)| *key == *name);
-        if let Some(place) = place {
+        let redacted = redaction.header(name, &value);
+        if let Some(place) = self.map.place_of(name) {
             self.repeated.push((place, format!(", {redacted}")));
         } else if self.map.len() < MAX_FIELDS {
-            self.map.push(&name, &redacted);
+            self.map.push(name, &redacted);
         } else {
             self.dropped += 1;
         }
@@ -266,13 +265,14 @@ fn parse_fields(section: &[u8], redaction: &Redaction) -> Fields {
     if section.is_empty() {
         return fields;
     }
+    let mut buffer = String::with_capacity(USUAL_NAME);
     let mut usual = [httparse::EMPTY_HEADER; USUAL_FIELDS];
     if let Ok(httparse::Status::Complete((_, headers))) =
         httparse::parse_headers(section, &mut usual)
     {
         fields.map = Pairs::with_capacity(headers.len(), section.len());
         for header in headers {
-            fields.add(header, redaction);
+            fields.add(header, &mut buffer, redaction);
         }
         fields.join_repeated();
         return fields;
@@ -284,7 +284,7 @@ fn parse_fields(section: &[u8], redaction: &Redaction) -> Fields {
         httparse::parse_headers(&mended, &mut many)
     {
         for header in headers {
-            fields.add(header, redaction);
+            fields.add(header, &mut buffer, redaction);
         }
     }
     fields.join_repeated();
@@ -350,19 +350,15 @@ fn mend(section: &[u8]) -> (Vec<u8>, bool) {
     (mended, is_ambiguous)
 }
 
-/// A name in lower case.
-fn lower_case<'n>(name: &'n str, buffer: &'n mut [u8; USUAL_NAME]) -> Cow<'n, str> {
+/// A name in lower case, in `buffer` where it is not so already.
+fn lower_case<'n>(name: &'n str, buffer: &'n mut String) -> &'n str {
     if !name.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        return Cow::Borrowed(name);
+        return name;
     }
-    if let Some(lower) = buffer.get_mut(..name.len()) {
-        lower.copy_from_slice(name.as_bytes());
-        lower.make_ascii_lowercase();
-        if let Ok(lower) = std::str::from_utf8(lower) {
-            return Cow::Borrowed(lower);
-        }
-    }
-    Cow::Owned(name.to_ascii_lowercase())
+    buffer.clear();
+    buffer.push_str(name);
+    buffer.make_ascii_lowercase();
+    buffer
 }
 
 /// Bytes as text: UTF-8, or else each byte as a character (ISO-8859-1, what older software sends).

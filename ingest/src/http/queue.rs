@@ -34,7 +34,8 @@ use crate::tcp::Stamp;
 #[derive(Debug)]
 pub(super) struct Pending {
     pub(super) id: u64,
-    pub(super) exchange: Exchange,
+    /// In a place of its own: a request moves several times, and this is half a kilobyte.
+    pub(super) exchange: Box<Exchange>,
     pub(super) kind: Kind,
     /// Whether the request's end was seen, or will not be.
     pub(super) is_request_done: bool,
@@ -94,7 +95,7 @@ impl Pending {
     /// The exchange with its outcome. A flaw that is already told (a path that was cut, a head that is none, a missing
     /// request) stays.
     pub(super) fn into_exchange(self, outcome: Outcome) -> Exchange {
-        let mut exchange = self.exchange;
+        let mut exchange = *self.exchange;
         let is_told =
             self.is_path_cut || matches!(exchange.outcome, Outcome::Error | Outcome::NoRequest);
         if outcome != Outcome::Ok && !is_told {

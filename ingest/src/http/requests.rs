@@ -148,15 +148,16 @@ impl Connection {
         let whole_path = target.path.as_deref().filter(|_| !target.is_path_cut);
         let route = whole_path.map(route);
         let bytes = size_of::<Pending>()
+            + size_of::<Exchange>()
             + target.path.as_ref().map_or(0, String::capacity)
             + target.query.as_ref().map_or(0, String::capacity)
             + fields_bytes(&fields);
         let shared = &mut self.shared;
-        let mut exchange = Exchange::unknown(if is_malformed {
+        let mut exchange = Box::new(Exchange::unknown(if is_malformed {
             Outcome::Error
         } else {
             Outcome::Ok
-        });
+        }));
         exchange.request_time = Some(started.time);
         exchange.version = version.map(Version::word);
         exchange.method = Some(share(&mut shared.method, &method));

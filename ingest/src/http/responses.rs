@@ -121,14 +121,14 @@ impl Connection {
             .answer(&started, lost)
             .unwrap_or_else(|| Pending {
                 id: 0,
-                exchange: Exchange::unknown(Outcome::NoRequest),
+                exchange: Box::new(Exchange::unknown(Outcome::NoRequest)),
                 kind: Kind::Unknown,
                 is_request_done: true,
                 expects_continue: false,
                 is_path_cut: false,
                 received: None,
                 unseen_before: Unseen::Nothing,
-                bytes: size_of::<Pending>(),
+                bytes: size_of::<Pending>() + size_of::<Exchange>(),
             });
         pending.bytes += fields_bytes(&fields);
         let exchange = &mut pending.exchange;

@@ -198,6 +198,9 @@ impl Output {
 
     /// Writes the lookups that are complete at `now`, and learns names from them.
     pub(super) fn lookup_rows(&mut self, now: Nanos, sink: &mut dyn Sink) {
+        if self.dns.lookups.is_empty() {
+            return;
+        }
         let mut lookups = std::mem::take(&mut self.dns.lookups);
         for lookup in lookups.drain(..) {
             let Conversation {

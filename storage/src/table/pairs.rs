@@ -72,9 +72,22 @@ impl Pairs {
         })
     }
 
-    /// The second text of the first pair that begins with `key`.
+    /// The place of the first pair with this first text.
+    pub fn place_of(&self, key: &str) -> Option<usize> {
+        let (texts, key) = (self.texts.as_bytes(), key.as_bytes());
+        let mut start = 0;
+        self.ends.iter().position(|&[key_end, value_end]| {
+            let it = start as usize..key_end as usize;
+            start = value_end;
+            // Mostly the length tells, without a look at the text.
+            it.len() == key.len() && texts[it] == *key
+        })
+    }
+
+    /// The second text of the first pair with this first text.
     pub fn get(&self, key: &str) -> Option<&str> {
-        self.iter().find(|(it, _)| *it == key).map(|(_, it)| it)
+        let [key_end, value_end] = *self.ends.get(self.place_of(key)?)?;
+        self.texts.get(key_end as usize..value_end as usize)
     }
 
     /// Bytes of memory held beside itself.

@@ -18,34 +18,50 @@ use crate::Part;
 
 /// Recordings of HTTP.
 pub(crate) fn http(settings: &Settings) -> Vec<Part<'_>> {
-    of_table(recording::http(settings), TableId::HttpEvent)
+    of_table(
+        recording::http(settings),
+        TableId::HttpEvent,
+        &[
+            "HTTP, import, rows dropped",
+            "HTTP, at sockets, rows dropped",
+            "HTTP, import into the store",
+        ],
+    )
 }
 
 /// Recordings of DNS.
 pub(crate) fn dns(settings: &Settings) -> Vec<Part<'_>> {
-    of_table(recording::dns(settings), TableId::DnsEvent)
+    of_table(
+        recording::dns(settings),
+        TableId::DnsEvent,
+        &[
+            "DNS, import, rows dropped",
+            "DNS, at sockets, rows dropped",
+            "DNS, import into the store",
+        ],
+    )
 }
 
-fn of_table<'a>(recording: Vec<u8>, table: TableId) -> Vec<Part<'a>> {
+fn of_table<'a>(recording: Vec<u8>, table: TableId, names: &[&'static str; 3]) -> Vec<Part<'a>> {
     let recording = Arc::new(recording);
     let [to_nothing, at_sockets, to_store] = [(); 3].map(|()| Arc::clone(&recording));
     vec![
         (
-            "import, rows dropped",
+            names[0],
             Box::new(move || {
                 let mut sink = Counting::new(table, |row| drop(row));
                 Ok((import(&to_nothing, &mut sink)?, sink.count))
             }),
         ),
         (
-            "packets at sockets, rows dropped",
+            names[1],
             Box::new(move || {
                 let mut sink = Counting::new(table, |row| drop(row));
                 Ok((at_socket(&at_sockets, &mut sink)?, sink.count))
             }),
         ),
         (
-            "import into the store",
+            names[2],
             Box::new(move || {
                 let directory = tempfile::tempdir()?;
                 let runtime = tokio::runtime::Builder::new_current_thread()
