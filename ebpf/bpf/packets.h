@@ -121,7 +121,8 @@ static __always_inline void fill_header(struct payload_event *header, struct soc
 		if (!record)                                                                                           \
 			goto full;                                                                                     \
 		fill_header(&record->header, state, packet, span);                           \
-		if (bpf_skb_load_bytes(skb, packet->payload_offset + span->skipped, record->data, captured) != 0) {          \
+		if (bpf_skb_load_bytes(skb, packet->payload_offset + span->skipped, record->data,                      \
+				       within(captured, bytes)) != 0) {                                                \
 			bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);                                                 \
 			count_loss(LOSS_PACKET_UNREADABLE, span->payload_len);                                               \
 			return;                                                                                        \
@@ -216,7 +217,7 @@ static __always_inline u32 emit_payload(struct __sk_buff *skb, struct socket_sta
 		if (!record)                                                                                           \
 			goto full;                                                                                     \
 		fill_header(&record->header, state, packet, &span);                                                    \
-		if (bpf_skb_load_bytes(skb, packet->payload_offset, record->data, length) != 0) {                      \
+		if (bpf_skb_load_bytes(skb, packet->payload_offset, record->data, within(length, bytes)) != 0) {       \
 			bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);                                                 \
 			count_loss(LOSS_PACKET_UNREADABLE, length);                                                    \
 			return START_OTHER;                                                                            \
