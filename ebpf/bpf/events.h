@@ -8,6 +8,9 @@
 
 #define COMM_BYTES 16
 #define FILENAME_BYTES 256
+/* Room for the names of the directories that lead to an executable, and for one more of any length. */
+#define EXE_BYTES 512
+#define CGROUP_PATH_BYTES 512
 
 /* First member of each record of the control ring. */
 enum event_kind {
@@ -20,6 +23,8 @@ enum event_kind {
 	EVENT_PROCESS_EXIT = 7,
 	EVENT_TCP_FOUND = 8,
 	EVENT_TCP_LISTEN = 9,
+	EVENT_PROCESS_FORK = 10,
+	EVENT_CGROUP_CREATE = 11,
 };
 
 enum packet_direction {
@@ -56,7 +61,7 @@ struct owner {
 	__u64 start_ns; /* start of the process, nanoseconds since boot */
 	__u64 cgroup_id;
 	__u32 pid; /* thread group id */
-	__u32 reserved;
+	__u32 exec_id; /* which of the programs that it executed one after the other: low half of task_struct.self_exec_id */
 	char comm[COMM_BYTES];
 };
 
@@ -145,13 +150,44 @@ struct release_event {
 	__u64 cookie;
 };
 
-/* A process began to run a program, or ended. */
-struct process_event {
+/* A process began to run a program. */
+struct exec_event {
 	__u32 kind;
-	__u32 filename_len; /* 0 for exit */
+	__u32 filename_len; /* as given to execve(2) */
 	__u64 time_ns;
 	struct owner process;
+	__u32 exe_len; /* 0 where the path was too long */
+	__u32 reserved;
 	char filename[FILENAME_BYTES];
+	char exe[EXE_BYTES]; /* names on the way from the file up to the root, each with a 0 behind it */
+};
+
+/* A process ended. */
+struct exit_event {
+	__u32 kind;
+	__u32 reserved;
+	__u64 time_ns;
+	struct owner process;
+};
+
+/* A process began, as a copy of another. */
+struct fork_event {
+	__u32 kind;
+	__u32 parent_pid;
+	__u64 time_ns;
+	struct owner process;
+	__u64 parent_start_ns;
+	__u32 parent_exec_id;
+	__u32 reserved;
+};
+
+/* A cgroup was made. */
+struct cgroup_event {
+	__u32 kind;
+	__u32 path_len;
+	__u64 time_ns;
+	__u64 id;
+	char path[CGROUP_PATH_BYTES]; /* from the root of the hierarchy */
 };
 
 struct tally {

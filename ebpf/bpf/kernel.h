@@ -31,6 +31,9 @@ enum {
 	TCP_NEW_SYN_RECV = 12,
 };
 
+/* linux/sched.h: a thread of the kernel, which belongs to no program. */
+#define PF_KTHREAD 0x00200000
+
 /* enum sock_flags, SOCK_DONE: set when a FIN was received. */
 #define SOCK_DONE_BIT (1UL << 1)
 
@@ -72,17 +75,27 @@ struct cgroup_subsys_state {
 	struct cgroup_subsys_state *parent;
 };
 
+struct cgroup_root {
+	int hierarchy_id;
+};
+
 struct cgroup {
 	struct cgroup_subsys_state self;
 	struct kernfs_node *kn;
+	struct cgroup_root *root;
 };
 
 struct sock_cgroup_data {
 	struct cgroup *cgroup;
 };
 
+typedef struct {
+	int owned;
+} socket_lock_t;
+
 struct sock {
 	struct sock_common __sk_common;
+	socket_lock_t sk_lock;
 	u16 sk_protocol;
 	int sk_err;
 	struct sock_cgroup_data sk_cgrp_data;
@@ -124,22 +137,61 @@ struct socket {
 	struct sock *sk;
 };
 
-struct file;
+struct qstr {
+	const unsigned char *name;
+};
+
+struct dentry {
+	struct dentry *d_parent;
+	struct qstr d_name;
+};
+
+struct vfsmount {
+	struct dentry *mnt_root;
+};
+
+struct mount {
+	struct mount *mnt_parent;
+	struct dentry *mnt_mountpoint;
+	struct vfsmount mnt;
+};
+
+struct path {
+	struct vfsmount *mnt;
+	struct dentry *dentry;
+};
+
+struct file {
+	struct path f_path;
+};
 
 struct css_set {
 	struct cgroup *dfl_cgrp;
 };
 
+typedef struct {
+	int counter;
+} atomic_t;
+
+struct signal_struct {
+	atomic_t live;
+};
+
 struct task_struct {
+	unsigned int flags;
 	int pid;
 	int tgid;
 	u64 start_boottime;
+	u64 self_exec_id;
+	struct task_struct *real_parent;
 	struct task_struct *group_leader;
+	struct signal_struct *signal;
 	struct css_set *cgroups;
 	char comm[16];
 };
 
 struct linux_binprm {
+	struct file *file;
 	const char *filename;
 };
 

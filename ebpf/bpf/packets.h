@@ -9,6 +9,7 @@
 
 #include "state.h"
 #include "classify.h"
+#include "owner.h"
 
 #define TINY_RECORD 128
 #define SMALL_RECORD 256
@@ -308,6 +309,8 @@ static __always_inline void on_tcp(struct __sk_buff *skb, struct socket_state *s
 	u8 direction = packet->direction & 1;
 
 	state->tcp_flags |= packet->tcp_flags;
+	if (direction == DIRECTION_SENT && (!state->has_sent || (packet->payload_len && state->l7 != L7_OTHER)))
+		learn_tcp_sender(state, skb->sk);
 	if (state->l7 == L7_OTHER)
 		return;
 	if (packet->payload_len == 0) {
@@ -339,6 +342,8 @@ static __always_inline void on_udp(struct __sk_buff *skb, struct socket_state *s
 	struct udp_counters *counters = bpf_map_lookup_elem(&udp_flows, &key);
 	u32 segments = skb->gso_segs > 1 ? skb->gso_segs : 1;
 
+	if (packet->direction == DIRECTION_SENT && !state->has_sent)
+		learn_udp_sender(state);
 	if (!counters) {
 		struct udp_counters fresh = { .start_ns = packet->time_ns, .first_direction = packet->direction };
 
@@ -458,6 +463,8 @@ static __always_inline int on_packet(struct __sk_buff *skb, u8 direction)
 	if (state && state->l7 == L7_OTHER) {
 		count_total(TOTAL_PACKETS, skb->len);
 		pass_by(skb, state);
+		if (direction == DIRECTION_SENT && !state->has_sent)
+			learn_tcp_sender(state, sk);
 		return 1;
 	}
 	packet.protocol = read_network_header(skb, &packet);

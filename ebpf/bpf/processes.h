@@ -1,4 +1,4 @@
-/* Programs that begin and processes that end, inside the cgroups that are captured. */
+/* Programs that begin, processes that begin and end, cgroups that are made: inside the cgroups that are captured. */
 #ifndef WEIR_PROCESSES_H
 #define WEIR_PROCESSES_H
 
@@ -7,6 +7,9 @@
 
 /* Depth to which cgroups are followed up to the root. */
 #define CGROUP_LEVELS 16
+/* Directories and mounts that are followed from an executable up to the root. */
+#define EXE_STEPS 40
+#define NAME_BYTES 256
 
 static __always_inline int is_target(struct cgroup *cgroup)
 {
@@ -26,11 +29,49 @@ static __always_inline int is_target(struct cgroup *cgroup)
 	return 0;
 }
 
+static __always_inline struct mount *mount_of(struct vfsmount *visible)
+{
+	return (struct mount *)((char *)visible - bpf_core_field_offset(struct mount, mnt));
+}
+
+/* Writes the names from a file up to the root, as /proc/<pid>/exe has them in the other order, since a program that ends
+ * within milliseconds is gone before anybody reads that. Returns the bytes written, 0 where they do not fit. */
+static __always_inline u32 write_exe(char *names, struct file *file)
+{
+	struct vfsmount *visible = BPF_CORE_READ(file, f_path.mnt);
+	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
+	struct mount *mount = mount_of(visible);
+	u64 written = 0;
+
+	for (int step = 0; step < EXE_STEPS; step++) {
+		struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
+		long length;
+
+		if (dentry == parent || dentry == BPF_CORE_READ(mount, mnt.mnt_root)) {
+			struct mount *outer = BPF_CORE_READ(mount, mnt_parent);
+
+			if (outer == mount)
+				return written;
+			dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+			mount = outer;
+			continue;
+		}
+		if (written > EXE_BYTES - NAME_BYTES)
+			return 0;
+		length = bpf_probe_read_kernel_str(names + written, NAME_BYTES, BPF_CORE_READ(dentry, d_name.name));
+		if (length <= 0 || length > NAME_BYTES)
+			return 0;
+		written += length;
+		dentry = parent;
+	}
+	return 0;
+}
+
 /* match-proto:v5.8:include/trace/events/sched.h:TP_PROTO(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm) */
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
 {
-	struct process_event *event;
+	struct exec_event *event;
 	long length;
 
 	if (!is_target(BPF_CORE_READ(task, cgroups, dfl_cgrp)))
@@ -41,12 +82,36 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_b
 		return 0;
 	}
 	event->kind = EVENT_PROCESS_EXEC;
+	event->reserved = 0;
 	event->time_ns = bpf_ktime_get_ns();
 	owner_of_task(&event->process, task);
 	length = bpf_probe_read_kernel_str(event->filename, sizeof(event->filename), BPF_CORE_READ(bprm, filename));
 	event->filename_len = length > 0 ? length - 1 : 0;
+	event->exe_len = write_exe(event->exe, BPF_CORE_READ(bprm, file));
 	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
 	count_total(TOTAL_CONTROL_RECORDS, sizeof(*event));
+	return 0;
+}
+
+/* match-proto:v5.8:include/trace/events/sched.h:TP_PROTO(struct task_struct *parent, struct task_struct *child) */
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child)
+{
+	struct fork_event event = { .kind = EVENT_PROCESS_FORK };
+	struct owner from;
+
+	/* A thread. */
+	if (child->pid != child->tgid)
+		return 0;
+	if (!is_target(BPF_CORE_READ(child, cgroups, dfl_cgrp)))
+		return 0;
+	event.time_ns = bpf_ktime_get_ns();
+	owner_of_task(&event.process, child);
+	owner_of_task(&from, parent);
+	event.parent_pid = from.pid;
+	event.parent_start_ns = from.start_ns;
+	event.parent_exec_id = from.exec_id;
+	send_control(&event, sizeof(event));
 	return 0;
 }
 
@@ -54,27 +119,45 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_b
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(process_exit, struct task_struct *task)
 {
-	struct process_event *event;
+	struct exit_event event = { .kind = EVENT_PROCESS_EXIT };
 	u64 start_ns;
 	u32 pid;
 
-	if (BPF_CORE_READ(task, pid) != BPF_CORE_READ(task, tgid))
+	/* The last of its threads; the first one may have ended long before. */
+	if (BPF_CORE_READ(task, signal, live.counter) != 0)
 		return 0;
 	if (!is_target(BPF_CORE_READ(task, cgroups, dfl_cgrp)))
+		return 0;
+	event.time_ns = bpf_ktime_get_ns();
+	owner_of_task(&event.process, task);
+	pid = event.process.pid;
+	start_ns = event.process.start_ns;
+	bpf_map_update_elem(&ended, &pid, &start_ns, BPF_ANY);
+	send_control(&event, sizeof(event));
+	return 0;
+}
+
+/* match-proto:v5.8:include/trace/events/cgroup.h:TP_PROTO(struct cgroup *cgrp, const char *path) */
+SEC("tp_btf/cgroup_mkdir")
+int BPF_PROG(cgroup_create, struct cgroup *cgroup, const char *path)
+{
+	struct cgroup_event *event;
+	long length;
+
+	/* Of the version 2 hierarchy, which has number 0. */
+	if (BPF_CORE_READ(cgroup, root, hierarchy_id) != 0 || !is_target(cgroup))
 		return 0;
 	event = bpf_ringbuf_reserve(&control, sizeof(*event), 0);
 	if (!event) {
 		count_loss(LOSS_CONTROL_RING_FULL, sizeof(*event));
 		return 0;
 	}
-	event->kind = EVENT_PROCESS_EXIT;
-	event->filename_len = 0;
-	event->filename[0] = 0;
+	event->kind = EVENT_CGROUP_CREATE;
 	event->time_ns = bpf_ktime_get_ns();
-	owner_of_task(&event->process, task);
-	pid = event->process.pid;
-	start_ns = event->process.start_ns;
-	bpf_map_update_elem(&ended, &pid, &start_ns, BPF_ANY);
+	event->id = BPF_CORE_READ(cgroup, kn, id);
+	length = bpf_probe_read_kernel_str(event->path, sizeof(event->path), path);
+	/* One that fills the room may have been longer. */
+	event->path_len = length > 0 && length < (long)sizeof(event->path) ? length - 1 : 0;
 	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
 	count_total(TOTAL_CONTROL_RECORDS, sizeof(*event));
 	return 0;

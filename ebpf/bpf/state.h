@@ -14,6 +14,7 @@
 /* Set by the loader before the programs are verified. */
 volatile const u8 capture_all = 0;	  /* every cgroup: no look-up in `targets` */
 volatile const u32 message_prefix = 16384; /* bytes of a message that are copied at most */
+volatile const u8 sender_is_known = 0; /* programs at packets may ask for the current task */
 
 /* What the application protocol of a TCP socket looks like. */
 enum l7_state {
@@ -44,7 +45,8 @@ struct socket_state {
 	u8 request_direction;
 	u8 last_direction;
 	u8 opened; /* seen to open: its first bytes are the protocol's first bytes */
-	u8 reserved[2];
+	u8 has_sent; /* the owner was seen to send; until then it is whoever made, connected or listened */
+	u8 reserved;
 };
 
 struct {

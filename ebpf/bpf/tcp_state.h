@@ -98,6 +98,7 @@ int BPF_PROG(tcp_state, struct sock *sk, int old_state, int new_state)
 			state->start_ns = now;
 			state->connect_ns = 0;
 			state->tcp_flags = 0x12; /* SYN and ACK, seen at the listener */
+			state->has_sent = 0;
 		}
 		state->l7 = L7_UNKNOWN;
 		state->opened = 1;

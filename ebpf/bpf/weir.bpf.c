@@ -18,4 +18,7 @@ const struct payload_event *layout_of_payload_event __attribute__((unused));
 const struct tcp_event *layout_of_tcp_event __attribute__((unused));
 const struct udp_event *layout_of_udp_event __attribute__((unused));
 const struct release_event *layout_of_release_event __attribute__((unused));
-const struct process_event *layout_of_process_event __attribute__((unused));
+const struct exec_event *layout_of_exec_event __attribute__((unused));
+const struct exit_event *layout_of_exit_event __attribute__((unused));
+const struct fork_event *layout_of_fork_event __attribute__((unused));
+const struct cgroup_event *layout_of_cgroup_event __attribute__((unused));

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -76,27 +77,76 @@ pub fn targets(paths: &[PathBuf]) -> Result<Vec<Target>, LoadError> {
         .collect()
 }
 
-/// Path of the cgroup with that id from the root of the hierarchy (`/system.slice/nginx.service`), found by walking the
-/// hierarchy.
+/// Path of the cgroup with that id from the root of the hierarchy (`/system.slice/nginx.service`).
+///
+/// Asks the kernel for it by its id, and where that is not allowed (it takes `CAP_DAC_READ_SEARCH`) walks the hierarchy.
 pub fn path_of(id: u64) -> Option<String> {
     let mount = mount_point()?;
-    let mut pending = vec![mount.clone()];
+    match path_by_handle(&mount, id) {
+        Ok(path) => path,
+        Err(_) => path_by_walking(&mount, id),
+    }
+}
+
+/// Type of the file handles of kernfs (`FILEID_KERNFS` in `include/linux/exportfs.h`): they hold the id alone.
+const FILEID_KERNFS: libc::c_int = 0xfe;
+
+/// A file handle as `open_by_handle_at(2)` takes it.
+#[repr(C)]
+struct KernfsHandle {
+    bytes: libc::c_uint,
+    kind: libc::c_int,
+    id: [u8; 8],
+}
+
+/// `Ok(None)` where there is no such cgroup.
+fn path_by_handle(mount: &Path, id: u64) -> io::Result<Option<String>> {
+    let directory = File::open(mount)?;
+    let mut handle = KernfsHandle {
+        bytes: 8,
+        kind: FILEID_KERNFS,
+        id: id.to_ne_bytes(),
+    };
+    // SAFETY: `handle` has the layout of `struct file_handle` with the eight bytes that it says follow, and outlives the
+    // call; `directory` is open.
+    let opened = unsafe {
+        libc::syscall(
+            libc::SYS_open_by_handle_at,
+            directory.as_raw_fd(),
+            &raw mut handle,
+            libc::O_PATH | libc::O_CLOEXEC,
+        )
+    };
+    let Ok(fd) = i32::try_from(opened) else {
+        return Err(io::Error::other("no file descriptor"));
+    };
+    if fd < 0 {
+        let error = io::Error::last_os_error();
+        return match error.raw_os_error() {
+            Some(libc::ESTALE | libc::ENOENT) => Ok(None),
+            _ => Err(error),
+        };
+    }
+    // SAFETY: the call has just made this descriptor, and nobody else knows it.
+    let cgroup = unsafe { OwnedFd::from_raw_fd(fd) };
+    let path = fs::read_link(format!("/proc/self/fd/{}", cgroup.as_raw_fd()))?;
+    if !path.starts_with(mount) {
+        return Err(io::Error::other("it is outside of what is mounted here"));
+    }
+    let path = relative(mount, &path);
+    Ok((!path.ends_with(" (deleted)")).then_some(path))
+}
+
+fn path_by_walking(mount: &Path, id: u64) -> Option<String> {
+    let mut pending = vec![mount.to_owned()];
     while let Some(directory) = pending.pop() {
         if fs::metadata(&directory)
             .ok()
             .is_some_and(|metadata| metadata.ino() == id)
         {
-            return Some(relative(&mount, &directory));
+            return Some(relative(mount, &directory));
         }
-        let Ok(entries) = fs::read_dir(&directory) else {
-            continue;
-        };
-        pending.extend(
-            entries
-                .flatten()
-                .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-                .map(|entry| entry.path()),
-        );
+        pending.extend(directories_in(&directory));
     }
     None
 }
@@ -109,9 +159,49 @@ fn relative(mount: &Path, directory: &Path) -> String {
     }
 }
 
+/// The processes in a cgroup and in those below it, at most so many.
+pub fn processes_below(path: &Path, most: usize) -> Vec<u32> {
+    let mut found = Vec::new();
+    let mut pending = vec![path.to_owned()];
+    while let Some(directory) = pending.pop() {
+        // A cgroup that goes away meanwhile has no processes.
+        let processes = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
+        found.extend(processes.lines().filter_map(|pid| pid.parse::<u32>().ok()));
+        if found.len() >= most {
+            found.truncate(most);
+            return found;
+        }
+        pending.extend(directories_in(&directory));
+    }
+    found
+}
+
+fn directories_in(directory: &Path) -> impl Iterator<Item = PathBuf> {
+    fs::read_dir(directory)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| entry.path())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_path_of_a_cgroup_is_found_by_its_id_either_way() {
+        let Some(mount) = mount_point() else {
+            return;
+        };
+        let id = fs::metadata(&mount).expect("it is mounted").ino();
+        assert_eq!(path_by_walking(&mount, id).as_deref(), Some("/"));
+        // Not allowed to every user.
+        if let Ok(path) = path_by_handle(&mount, id) {
+            assert_eq!(path.as_deref(), Some("/"));
+            assert_eq!(path_by_handle(&mount, u64::MAX).ok(), Some(None));
+        }
+    }
 
     #[test]
     fn the_mount_point_is_found_beside_a_version_1_hierarchy() {

@@ -14,7 +14,8 @@ pub struct Owner {
     pub cgroup_id: u64,
     /// Process id (thread group id) in the init pid namespace; 0 where unknown.
     pub pid: u32,
-    reserved: u32,
+    /// Which of the programs that the process executed one after the other; a child begins with its parent's.
+    pub exec_id: u32,
     /// Name of the process (`comm`), zero padded.
     pub comm: [u8; 16],
 }
@@ -208,24 +209,94 @@ pub struct ReleaseEvent {
     pub cookie: u64,
 }
 
-/// A process began to run a program, or ended.
+/// A process began to run a program.
 #[derive(Debug, Clone, Copy, FromBytes, KnownLayout, Immutable)]
 #[repr(C)]
-pub struct ProcessEvent {
+pub struct ExecEvent {
     kind: u32,
     filename_len: u32,
     /// When, monotonic clock, nanoseconds.
     pub time_ns: u64,
     /// The process.
     pub process: Owner,
+    exe_len: u32,
+    reserved: u32,
     filename: [u8; 256],
+    exe: [u8; 512],
 }
 
-impl ProcessEvent {
+impl ExecEvent {
     /// The path that was executed, as it was given to execve(2) (at most 255 bytes).
     pub fn filename(&self) -> String {
         let length = (self.filename_len as usize).min(self.filename.len());
         String::from_utf8_lossy(&self.filename[..length]).into_owned()
+    }
+
+    /// The path of the executable, as `/proc/<pid>/exe` has it; `None` where it is too long to be told.
+    pub fn exe(&self) -> Option<String> {
+        path_of_names(self.exe.get(..self.exe_len as usize)?)
+    }
+}
+
+/// The path whose names, the last first, each end with a 0.
+fn path_of_names(names: &[u8]) -> Option<String> {
+    let names = names.strip_suffix(&[0])?;
+    let mut path = String::with_capacity(names.len() + 1);
+    for name in names.rsplit(|byte| *byte == 0) {
+        path.push('/');
+        path.push_str(&String::from_utf8_lossy(name));
+    }
+    Some(path)
+}
+
+/// A process ended.
+#[derive(Debug, Clone, Copy, FromBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct ExitEvent {
+    kind: u32,
+    reserved: u32,
+    /// When, monotonic clock, nanoseconds.
+    pub time_ns: u64,
+    /// The process.
+    pub process: Owner,
+}
+
+/// A process began, as a copy of another.
+#[derive(Debug, Clone, Copy, FromBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct ForkEvent {
+    kind: u32,
+    /// Process id of the parent.
+    pub parent_pid: u32,
+    /// When, monotonic clock, nanoseconds.
+    pub time_ns: u64,
+    /// The new process.
+    pub process: Owner,
+    /// Start of the parent, as [`Owner::start_ns`].
+    pub parent_start_ns: u64,
+    /// Which program the parent runs, as [`Owner::exec_id`].
+    pub parent_exec_id: u32,
+    reserved: u32,
+}
+
+/// A cgroup was made.
+#[derive(Debug, Clone, Copy, FromBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct CgroupEvent {
+    kind: u32,
+    path_len: u32,
+    /// When, monotonic clock, nanoseconds.
+    pub time_ns: u64,
+    /// Its id.
+    pub id: u64,
+    path: [u8; 512],
+}
+
+impl CgroupEvent {
+    /// Its path from the root of the hierarchy; `None` where it is too long to be told.
+    pub fn path(&self) -> Option<String> {
+        let path = self.path.get(..self.path_len as usize)?;
+        (!path.is_empty()).then(|| String::from_utf8_lossy(path).into_owned())
     }
 }
 
@@ -238,7 +309,10 @@ const _: () = {
     assert!(size_of::<UdpCounters>() == 96);
     assert!(size_of::<UdpEvent>() == 64);
     assert!(size_of::<ReleaseEvent>() == 24);
-    assert!(size_of::<ProcessEvent>() == 312);
+    assert!(size_of::<ExecEvent>() == 832);
+    assert!(size_of::<ExitEvent>() == 56);
+    assert!(size_of::<ForkEvent>() == 72);
+    assert!(size_of::<CgroupEvent>() == 536);
 };
 
 /// A record of the control ring.
@@ -255,9 +329,13 @@ pub enum ControlEvent {
     /// A UDP socket was closed.
     SocketRelease(ReleaseEvent),
     /// A process began to run a program.
-    ProcessExec(Box<ProcessEvent>),
+    ProcessExec(Box<ExecEvent>),
+    /// A process began, as a copy of another.
+    ProcessFork(ForkEvent),
     /// A process ended.
-    ProcessExit(Owner),
+    ProcessExit(ExitEvent),
+    /// A cgroup was made.
+    CgroupCreate(Box<CgroupEvent>),
 }
 
 impl ControlEvent {
@@ -270,8 +348,10 @@ impl ControlEvent {
             9 => Self::TcpListen(TcpEvent::read_from_prefix(bytes).ok()?.0),
             4 => Self::UdpOpen(UdpEvent::read_from_prefix(bytes).ok()?.0),
             5 => Self::SocketRelease(ReleaseEvent::read_from_prefix(bytes).ok()?.0),
-            6 => Self::ProcessExec(Box::new(ProcessEvent::read_from_prefix(bytes).ok()?.0)),
-            7 => Self::ProcessExit(ProcessEvent::read_from_prefix(bytes).ok()?.0.process),
+            6 => Self::ProcessExec(Box::new(ExecEvent::read_from_prefix(bytes).ok()?.0)),
+            7 => Self::ProcessExit(ExitEvent::read_from_prefix(bytes).ok()?.0),
+            10 => Self::ProcessFork(ForkEvent::read_from_prefix(bytes).ok()?.0),
+            11 => Self::CgroupCreate(Box::new(CgroupEvent::read_from_prefix(bytes).ok()?.0)),
             _ => return None,
         })
     }
@@ -284,7 +364,10 @@ impl ControlEvent {
             }
             Self::UdpOpen(event) => Some(event.time_ns),
             Self::SocketRelease(event) => Some(event.time_ns),
-            Self::ProcessExec(_) | Self::ProcessExit(_) => None,
+            Self::ProcessExec(_)
+            | Self::ProcessFork(_)
+            | Self::ProcessExit(_)
+            | Self::CgroupCreate(_) => None,
         }
     }
 }
@@ -306,4 +389,19 @@ pub struct Tally {
     pub events: u64,
     /// How many bytes they held.
     pub bytes: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_up_to_the_root_make_a_path() {
+        assert_eq!(
+            path_of_names(b"python3.11\0bin\0usr\0").as_deref(),
+            Some("/usr/bin/python3.11")
+        );
+        assert_eq!(path_of_names(b""), None);
+        assert_eq!(path_of_names(b"cut"), None);
+    }
 }

@@ -5,9 +5,11 @@ use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 
 use aya::maps::{HashMap, Map, MapData, PerCpuArray, RingBuf};
+use aya::programs::ProgramType;
 use aya::programs::{
     BtfTracePoint, CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, CgroupSock, Iter, ProgramError,
 };
+use aya::sys::{BpfHelper, is_helper_supported};
 use aya::{Btf, Ebpf, EbpfLoader, Pod, include_bytes_aligned};
 use zerocopy::FromBytes as _;
 
@@ -117,6 +119,7 @@ impl Kernel {
             .btf(Some(&btf))
             .override_global("capture_all", &u8::from(is_root), true)
             .override_global("message_prefix", &options.message_prefix, true)
+            .override_global("sender_is_known", &u8::from(can_tell_sender()), true)
             .map_max_entries("payload", options.payload_ring_bytes)
             .map_max_entries("control", options.control_ring_bytes)
             .load(OBJECT)
@@ -320,6 +323,17 @@ impl Kernel {
     pub fn control_records(&self) -> Tally {
         sum(&self.totals, 2)
     }
+}
+
+/// Whether the programs at packets may ask which process sends: then the owner of an accepted connection is the process
+/// that serves it, else the one that listens.
+pub(crate) fn can_tell_sender() -> bool {
+    [
+        BpfHelper::BPF_FUNC_get_current_task_btf,
+        BpfHelper::BPF_FUNC_skc_to_tcp_sock,
+    ]
+    .into_iter()
+    .all(|helper| is_helper_supported(ProgramType::CgroupSkb, helper).unwrap_or(false))
 }
 
 fn map<T: TryFrom<Map>>(ebpf: &mut Ebpf, name: &str) -> Result<T, LoadError> {

@@ -65,6 +65,22 @@ pub const PROGRAMS: &[Program] = &[
         since: "5.5",
     },
     Program {
+        name: "process_fork",
+        kind: Kind::Tracepoint("sched_process_fork"),
+        hook: "tp_btf/sched_process_fork",
+        required: false,
+        costs: "exe stays empty for children that end within milliseconds without executing a program of their own",
+        since: "5.5",
+    },
+    Program {
+        name: "cgroup_create",
+        kind: Kind::Tracepoint("cgroup_mkdir"),
+        hook: "tp_btf/cgroup_mkdir",
+        required: false,
+        costs: "cgroup, container_id and what follows from them stay empty for cgroups that are gone within milliseconds",
+        since: "5.5",
+    },
+    Program {
         name: "socket_create",
         kind: Kind::CgroupSock,
         hook: "cgroup/sock_create",

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::mem::offset_of;
 
 use weir_ebpf::events::{
-    Endpoints, Owner, PayloadEvent, ProcessEvent, ReleaseEvent, Tally, TcpEvent, UdpCounters,
-    UdpEvent, UdpKey,
+    CgroupEvent, Endpoints, ExecEvent, ExitEvent, ForkEvent, Owner, PayloadEvent, ReleaseEvent,
+    Tally, TcpEvent, UdpCounters, UdpEvent, UdpKey,
 };
 
 /// Just enough of the BTF format (Linux, Documentation/bpf/btf.rst) to read the members of structures.
@@ -72,7 +72,9 @@ macro_rules! same_layout {
 fn the_rust_structures_mirror_those_of_the_object() {
     let object = std::fs::read(env!("WEIR_BPF_OBJECT")).expect("the build script made the object");
     let structures = structures(&object);
-    same_layout!(structures, "owner", Owner, start_ns, cgroup_id, pid, comm);
+    same_layout!(
+        structures, "owner", Owner, start_ns, cgroup_id, pid, exec_id, comm
+    );
     same_layout!(structures, "endpoints", Endpoints, netns);
     same_layout!(
         structures,
@@ -132,6 +134,18 @@ fn the_rust_structures_mirror_those_of_the_object() {
     );
     same_layout!(structures, "udp_event", UdpEvent, time_ns, key);
     same_layout!(structures, "release_event", ReleaseEvent, time_ns, cookie);
-    same_layout!(structures, "process_event", ProcessEvent, time_ns, process);
+    same_layout!(structures, "exec_event", ExecEvent, time_ns, process);
+    same_layout!(structures, "exit_event", ExitEvent, time_ns, process);
+    same_layout!(
+        structures,
+        "fork_event",
+        ForkEvent,
+        parent_pid,
+        time_ns,
+        process,
+        parent_start_ns,
+        parent_exec_id
+    );
+    same_layout!(structures, "cgroup_event", CgroupEvent, time_ns, id);
     same_layout!(structures, "tally", Tally, events, bytes);
 }

@@ -7,6 +7,7 @@ pub mod capture_file;
 pub mod decode;
 pub mod dns;
 pub mod http;
+pub mod identity;
 pub mod live;
 pub mod packet;
 pub mod redact;

@@ -10,7 +10,7 @@ use nix::sys::utsname::uname;
 
 use super::{DoctorOptions, Item, Status};
 use crate::cgroup;
-use crate::kernel::describe;
+use crate::kernel::{can_tell_sender, describe};
 
 /// The rights that capture needs.
 pub(super) const CAPABILITIES: &str = "CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN";
@@ -263,6 +263,11 @@ pub(super) fn program_types() -> Vec<Item> {
             .mended_by(RIGHTS_REMEDY),
         );
     }
+    items.push(
+        support("current task at packets", Ok(can_tell_sender()))
+            .costing("an accepted connection is told as one of the process that listens, not of the worker that serves it")
+            .mended_by(RIGHTS_REMEDY),
+    );
     items
 }
 

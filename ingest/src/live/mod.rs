@@ -6,11 +6,12 @@
 //!   counters, UDP table (read on a timer) --^
 //! ```
 
+mod cgroups;
 mod clock;
-mod container;
 mod events;
 mod processes;
 mod reader;
+mod recent;
 mod state;
 mod stats;
 mod wall;
@@ -23,9 +24,11 @@ use std::time::Duration;
 
 use weir_ebpf::{Kernel, KernelOptions, LoadError};
 
+use crate::identity::ServiceRule;
 use crate::packet::Nanos;
 use crate::sink::Sink;
 use crate::tracker::Settings;
+use processes::Processes;
 use reader::Reader;
 use stats::SharedStats;
 
@@ -42,6 +45,10 @@ pub struct CaptureOptions {
     pub flow_interval: Duration,
     /// A DNS query without answer for this long has timed out.
     pub dns_timeout: Duration,
+    /// Names of services; the first rule that matches a process counts.
+    pub services: Vec<ServiceRule>,
+    /// Where the root of the node's file system is seen, whose files tell the names of containers and pods.
+    pub host_root: PathBuf,
     /// How the kernel side is set up; its cgroups are those above.
     pub kernel: KernelOptions,
 }
@@ -53,6 +60,8 @@ impl Default for CaptureOptions {
             node: "localhost".into(),
             flow_interval: Duration::from_secs(10),
             dns_timeout: Duration::from_secs(5),
+            services: Vec::new(),
+            host_root: PathBuf::from("/"),
             kernel: KernelOptions::default(),
         }
     }
@@ -91,17 +100,20 @@ impl Capture {
             node,
             flow_interval,
             dns_timeout,
+            services,
+            host_root,
             kernel,
         } = options;
         let kernel = Kernel::load(&KernelOptions { cgroups, ..kernel })?;
         let stats = SharedStats::default();
         let stop = Arc::new(AtomicBool::new(false));
+        let processes = Processes::new(&host_root, Arc::clone(&node), services);
         let settings = |now: Nanos| Settings {
             flow_interval: nanos(flow_interval),
             dns_timeout: nanos(dns_timeout),
             ..Settings::new(node, now)
         };
-        let mut reader = Reader::new(kernel, settings, sink, Arc::clone(&stats));
+        let mut reader = Reader::new(kernel, settings, processes, sink, Arc::clone(&stats));
         let thread = thread::Builder::new()
             .name("weir-capture".to_owned())
             .spawn({

@@ -1,6 +1,7 @@
 //! The loop of the capture thread.
 
 use std::collections::VecDeque;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -12,7 +13,8 @@ use weir_storage::{CaptureProgram, NodeIdentity, Row};
 
 use super::clock::Clock;
 use super::events;
-use super::state::State;
+use super::processes::Processes;
+use super::state::{State, served_port};
 use super::stats::{CaptureStats, CountedLoss, SharedStats};
 use super::wall::WallSink;
 use crate::packet::Nanos;
@@ -40,6 +42,7 @@ pub(super) struct Reader {
     counters_every_ns: u64,
     next_counters_ns: u64,
     udp_idle_ns: u64,
+    client_ports: RangeInclusive<u16>,
     next_second_ns: u64,
 }
 
@@ -47,6 +50,7 @@ impl Reader {
     pub(super) fn new(
         kernel: Kernel,
         settings: impl FnOnce(Nanos) -> Settings,
+        mut processes: Processes,
         sink: Box<dyn Sink + Send>,
         stats: SharedStats,
     ) -> Self {
@@ -58,6 +62,7 @@ impl Reader {
         let counters_every_ns =
             (settings.flow_interval.unsigned_abs() / 5).clamp(SECOND_NS / 5, 5 * SECOND_NS);
         let udp_idle_ns = settings.udp_idle_timeout.unsigned_abs();
+        processes.find(kernel.targets().iter().map(|target| target.path.as_path()));
         let mut reader = Self {
             kernel,
             clock,
@@ -65,12 +70,13 @@ impl Reader {
             sink: WallSink { sink, shift: 0 },
             node,
             stats,
-            state: State::default(),
+            state: State::new(processes),
             control: VecDeque::new(),
             kernel_losses: Vec::new(),
             counters_every_ns,
             next_counters_ns: now_ns + counters_every_ns,
             udp_idle_ns,
+            client_ports: client_ports(),
             next_second_ns: now_ns + SECOND_NS,
         };
         reader.tell_programs(now_ns);
@@ -92,6 +98,7 @@ impl Reader {
             self.clock.read_wall();
             self.sink.shift = self.clock.wall_minus_steady();
             self.count_kernel_losses();
+            self.state.processes.second(self.tracker.ledger());
             if std::mem::take(&mut self.state.must_find_owners) {
                 self.find_owners();
             }
@@ -160,9 +167,12 @@ impl Reader {
         };
         // A server's socket can outlive the process that made it.
         if counters.first_direction == DIRECTION_RECEIVED {
-            self.state
-                .long_lived_owners
-                .insert((counters.owner.pid, counters.owner.start_ns));
+            self.state.remember_long_lived(&counters.owner);
+            // What comes to a port that Linux gives to clients may be an answer to what was sent before the capture began.
+            let port = key.endpoints.local().port();
+            if !self.client_ports.contains(&port) {
+                self.state.processes.serves(&counters.owner, port);
+            }
         }
         let is_over = is_closed || now_ns.saturating_sub(counters.last_ns) > self.udp_idle_ns;
         let owner = self.state.processes.resolve(&counters.owner);
@@ -180,10 +190,19 @@ impl Reader {
             clock,
             tracker,
             sink,
+            state,
             ..
         } = self;
-        let outcome =
-            kernel.read_counters(|event| tracker.socket(events::counted(event, clock), sink));
+        let outcome = kernel.read_counters(|event| {
+            state.tell_owner(
+                event.cookie,
+                &event.owner,
+                served_port(event),
+                tracker,
+                sink,
+            );
+            tracker.socket(events::counted(event, clock), sink);
+        });
         if let Err(error) = outcome {
             tracing::warn!(%error, "cannot read the counters of open connections");
         }
@@ -205,10 +224,9 @@ impl Reader {
             .map(|event| (event.endpoints.netns, event.endpoints.local().port()))
             .collect();
         for event in &found {
-            let owner = self.state.processes.resolve(&event.owner);
             if event.state == events::TCP_LISTEN {
                 self.state
-                    .remember_listener(event, owner, &mut self.tracker, &mut self.sink);
+                    .remember_listener(event, &mut self.tracker, &mut self.sink);
                 continue;
             }
             let is_accepted =
@@ -218,6 +236,8 @@ impl Reader {
             } else {
                 Role::Client
             };
+            let port = is_accepted.then(|| event.endpoints.local().port());
+            let owner = self.state.owner_of(event.cookie, &event.owner, port);
             self.tracker.socket(
                 events::found(event, role, owner, &self.clock),
                 &mut self.sink,
@@ -235,8 +255,7 @@ impl Reader {
             ..
         } = self;
         let outcome = kernel.find_sockets(|event| {
-            let owner = state.processes.resolve(&event.owner);
-            state.remember_listener(event, owner, tracker, sink);
+            state.remember_listener(event, tracker, sink);
         });
         if let Err(error) = outcome {
             tracing::warn!(%error, "cannot look for the owners of sockets");
@@ -307,4 +326,16 @@ impl Reader {
             losses,
         }));
     }
+}
+
+/// The ports that Linux gives to clients.
+fn client_ports() -> RangeInclusive<u16> {
+    /// What Linux has unless told otherwise.
+    const DEFAULT: RangeInclusive<u16> = 32_768..=60_999;
+    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok();
+    let ends = range.and_then(|range| {
+        let mut ends = range.split_whitespace().map(str::parse);
+        Some(ends.next()?.ok()?..=ends.next()?.ok()?)
+    });
+    ends.unwrap_or(DEFAULT)
 }

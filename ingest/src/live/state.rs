@@ -4,24 +4,28 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use weir_ebpf::events::{ControlEvent, Owner, PayloadEvent, TcpEvent, UdpKey};
+use weir_ebpf::events::{
+    ControlEvent, IPPROTO_TCP, Owner, PayloadEvent, ROLE_SERVER, TcpEvent, UdpKey,
+};
 use weir_storage::Process;
 
 use super::clock::Clock;
 use super::events;
-use super::processes::Processes;
+use super::processes::{Processes, ProgramKey};
 use super::wall::WallSink;
 use crate::tracker::{SocketEvent, Tracker};
 
 /// Sockets whose owner is remembered, so that it is told to the tracker only when it changes.
 const SOCKETS_REMEMBERED: usize = 65_536;
 
+/// Owners of sockets that others use after their end, remembered at most.
+const LONG_LIVED_OWNERS: usize = 65_536;
+
 /// What is known of processes and sockets.
-#[derive(Default)]
 pub(super) struct State {
     pub(super) processes: Processes,
-    /// The owner that the tracker was told, by socket.
-    pub(super) told_owners: FxHashMap<u64, (u32, u64)>,
+    /// The owner that the tracker was told, by socket, and in which version.
+    pub(super) told_owners: FxHashMap<u64, (ProgramKey, u64)>,
     pub(super) udp: FxHashSet<UdpKey>,
     /// Processes whose end makes another one the owner of a socket that lives on.
     pub(super) long_lived_owners: FxHashSet<(u32, u64)>,
@@ -29,6 +33,16 @@ pub(super) struct State {
 }
 
 impl State {
+    pub(super) fn new(processes: Processes) -> Self {
+        Self {
+            processes,
+            told_owners: FxHashMap::default(),
+            udp: FxHashSet::default(),
+            long_lived_owners: FxHashSet::default(),
+            must_find_owners: false,
+        }
+    }
+
     /// Uses the control records up to a time.
     pub(super) fn use_control(
         &mut self,
@@ -48,28 +62,30 @@ impl State {
             };
             match event {
                 ControlEvent::TcpOpen(event) => {
-                    let owner = self.owner_of(event.cookie, &event.owner);
+                    let owner = self.owner_of(event.cookie, &event.owner, served_port(&event));
                     tracker.socket(events::opened(&event, owner, clock), sink);
                 }
                 ControlEvent::TcpClose(event) => {
-                    let owner = self.processes.resolve(&event.owner);
+                    let owner = self.owner_of(event.cookie, &event.owner, served_port(&event));
                     self.told_owners.remove(&event.cookie);
                     tracker.socket(events::closed(&event, owner, clock), sink);
                 }
                 ControlEvent::TcpListen(event) => {
-                    let owner = self.processes.resolve(&event.owner);
-                    self.remember_listener(&event, owner, tracker, sink);
+                    self.remember_listener(&event, tracker, sink);
                 }
                 ControlEvent::UdpOpen(event) => {
                     self.udp.insert(event.key);
                 }
                 ControlEvent::SocketRelease(event) => ended_udp.push(event.cookie),
                 ControlEvent::ProcessExec(event) => self.processes.executed(&event),
-                ControlEvent::ProcessExit(owner) => {
+                ControlEvent::ProcessFork(event) => self.processes.forked(&event),
+                ControlEvent::ProcessExit(event) => {
+                    let owner = &event.process;
                     self.must_find_owners |=
                         self.long_lived_owners.remove(&(owner.pid, owner.start_ns));
-                    self.processes.ended(&owner);
+                    self.processes.ended(owner);
                 }
+                ControlEvent::CgroupCreate(event) => self.processes.cgroup_created(&event),
             }
         }
     }
@@ -82,44 +98,74 @@ impl State {
         tracker: &mut Tracker,
         sink: &mut WallSink,
     ) {
-        let is_told =
-            self.told_owners.get(&event.cookie) == Some(&(event.owner.pid, event.owner.start_ns));
-        if !is_told && let Some(owner) = self.owner_of(event.cookie, &event.owner) {
-            tracker.socket(
-                SocketEvent::Owner {
-                    cookie: event.cookie,
-                    owner,
-                },
-                sink,
-            );
-        }
+        let is_served = event.protocol == IPPROTO_TCP && event.role == ROLE_SERVER;
+        let port = is_served.then(|| event.endpoints.local().port());
+        self.tell_owner(event.cookie, &event.owner, port, tracker, sink);
         if let Some(packet) = events::packet(event, payload, clock) {
             tracker.packet(&packet, sink);
         }
     }
 
-    /// The owner of a socket, remembered as told.
-    fn owner_of(&mut self, cookie: u64, owner: &Owner) -> Option<Arc<Process>> {
+    /// Tells the tracker of the owner of a socket, unless it was told before and nothing is new.
+    pub(super) fn tell_owner(
+        &mut self,
+        cookie: u64,
+        owner: &Owner,
+        served_port: Option<u16>,
+        tracker: &mut Tracker,
+        sink: &mut WallSink,
+    ) {
+        let now = (ProgramKey::of(owner), self.processes.version());
+        if self.told_owners.get(&cookie) == Some(&now) {
+            return;
+        }
+        if let Some(owner) = self.owner_of(cookie, owner, served_port) {
+            tracker.socket(SocketEvent::Owner { cookie, owner }, sink);
+        }
+    }
+
+    /// The owner of a socket, remembered as told; it serves on that port, if there is one.
+    pub(super) fn owner_of(
+        &mut self,
+        cookie: u64,
+        owner: &Owner,
+        served_port: Option<u16>,
+    ) -> Option<Arc<Process>> {
+        if let Some(port) = served_port {
+            self.processes.serves(owner, port);
+        }
+        let process = self.processes.resolve(owner);
         if self.told_owners.len() >= SOCKETS_REMEMBERED {
             self.told_owners.clear();
         }
-        self.told_owners.insert(cookie, (owner.pid, owner.start_ns));
-        self.processes.resolve(owner)
+        let now = (ProgramKey::of(owner), self.processes.version());
+        self.told_owners.insert(cookie, now);
+        process
+    }
+
+    /// A process whose sockets others may go on using after its end.
+    pub(super) fn remember_long_lived(&mut self, owner: &Owner) {
+        if self.long_lived_owners.len() >= LONG_LIVED_OWNERS {
+            // Looking for new owners now and again does no harm, and one that lives is remembered anew.
+            self.long_lived_owners.clear();
+            self.must_find_owners = true;
+        }
+        self.long_lived_owners.insert((owner.pid, owner.start_ns));
     }
 
     pub(super) fn remember_listener(
         &mut self,
         event: &TcpEvent,
-        owner: Option<Arc<Process>>,
         tracker: &mut Tracker,
         sink: &mut WallSink,
     ) {
         if event.state != events::TCP_LISTEN {
             return;
         }
-        self.long_lived_owners
-            .insert((event.owner.pid, event.owner.start_ns));
-        if let Some(owner) = owner {
+        self.remember_long_lived(&event.owner);
+        self.processes
+            .serves(&event.owner, event.endpoints.local().port());
+        if let Some(owner) = self.processes.resolve(&event.owner) {
             tracker.socket(
                 SocketEvent::Owner {
                     cookie: event.cookie,
@@ -129,4 +175,9 @@ impl State {
             );
         }
     }
+}
+
+/// The port of a connection that was accepted.
+pub(super) fn served_port(event: &TcpEvent) -> Option<u16> {
+    (event.role == ROLE_SERVER).then(|| event.endpoints.local().port())
 }

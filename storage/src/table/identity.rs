@@ -199,7 +199,11 @@ impl ColumnGroup for IdentityColumns {
                 None,
                 "Process name as the kernel keeps it (at most 15 bytes).",
             ),
-            ColumnDef::of::<Text>("exe", None, "Path of the executable."),
+            ColumnDef::of::<Text>(
+                "exe",
+                None,
+                "Path of the executable; of a script, that of its interpreter.",
+            ),
             ColumnDef::of::<Text>(
                 "cgroup",
                 None,
@@ -210,14 +214,26 @@ impl ColumnGroup for IdentityColumns {
                 None,
                 "Container id, where the cgroup path tells it.",
             ),
-            ColumnDef::of::<Text>("pod", None, "Kubernetes pod; NULL where unknown."),
+            ColumnDef::of::<Text>(
+                "pod",
+                None,
+                "Kubernetes pod, where files of the node tell it.",
+            ),
             ColumnDef::of::<Text>(
                 "namespace",
                 None,
-                "Kubernetes namespace; NULL where unknown.",
+                "Kubernetes namespace, where files of the node tell it.",
             ),
-            ColumnDef::of::<Text>("workload", None, "Kubernetes workload; NULL where unknown."),
-            ColumnDef::of::<Text>("service", None, "Name of the service; NULL where unknown."),
+            ColumnDef::of::<Text>(
+                "workload",
+                None,
+                "Kubernetes workload (deployment, stateful set, ...), by the pod's name.",
+            ),
+            ColumnDef::of::<Text>(
+                "service",
+                None,
+                "Service: by a rule, else the systemd unit, the container, or executable and port.",
+            ),
         ]
     }
 
