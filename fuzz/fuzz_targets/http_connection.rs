@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
 use weir_ingest::http::{Config, Connection, detect};
-use weir_ingest::tcp::{Chunk, End, GapCause, Side};
+use weir_ingest::tcp::{Chunk, End, GapCause, Side, Stamp};
 
 // A step is: what it is, its length, then so many bytes.
 fuzz_target!(|data: &[u8]| {
@@ -22,6 +22,7 @@ fuzz_target!(|data: &[u8]| {
     let mut exchanges = Vec::new();
     let mut rest = data;
     let mut time = 0;
+    let mut passed = [0_u64; 2];
     while let Some(([step, length], bytes)) = rest.split_first_chunk::<2>() {
         time += 1_000;
         let side = if step & 1 == 0 {
@@ -34,15 +35,33 @@ fuzz_target!(|data: &[u8]| {
         } else {
             GapCause::NotCopied
         };
+        let [mine, other] = match side {
+            Side::Initiator => [0, 1],
+            Side::Responder => [1, 0],
+        };
+        let stamp = Stamp {
+            time,
+            place: passed[mine],
+            // What is known lags behind in some steps, and in some nothing is known.
+            received: (step & 0x20 == 0)
+                .then_some(passed[other].saturating_sub(u64::from(step >> 6))),
+        };
         if step & 0x1C == 0x1C {
             let gap = u64::from(*length) * 37;
-            connection.data(side, Chunk::Gap { bytes: gap, cause }, time, &mut exchanges);
+            passed[mine] += gap;
+            connection.data(
+                side,
+                Chunk::Gap { bytes: gap, cause },
+                stamp,
+                &mut exchanges,
+            );
             rest = bytes;
             continue;
         }
         let (chunk, left) = bytes.split_at(usize::from(*length).min(bytes.len()));
         rest = left;
-        connection.data(side, Chunk::Data(chunk), time, &mut exchanges);
+        passed[mine] += chunk.len() as u64;
+        connection.data(side, Chunk::Data(chunk), stamp, &mut exchanges);
         assert!(connection.pending() <= config.max_pending + 2);
     }
     connection.end(Some(Side::Initiator), End::Fin, time, &mut exchanges);

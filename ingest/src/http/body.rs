@@ -140,9 +140,15 @@ impl Body {
         self.wire_bytes == 0
     }
 
+    /// Whether recipients may read its chunks differently.
+    pub(super) const fn is_ambiguous(&self) -> bool {
+        matches!(&self.kind, Kind::Chunked(chunked) if chunked.is_ambiguous())
+    }
+
     /// Whether everybody reads the next message at the same place, once it is whole.
     pub(super) fn is_end_agreed(&self) -> bool {
         match self.other_reading {
+            _ if self.is_ambiguous() => false,
             OtherReading::Same => true,
             OtherReading::Length(length) => length == self.wire_bytes,
             OtherReading::Unknown => false,
@@ -213,7 +219,7 @@ impl Body {
         };
         self.wire_bytes += used as u64;
         if used > 0 {
-            self.last_time = time;
+            self.last_time = self.last_time.max(time);
         }
         (used, progress)
     }
@@ -221,7 +227,7 @@ impl Body {
     /// Takes a gap; returns how many of its bytes belong to the body.
     pub(super) fn skip(&mut self, gap: u64, time: Nanos) -> (u64, Progress) {
         self.capture_left = 0;
-        self.last_time = time;
+        self.last_time = self.last_time.max(time);
         let mut progress = Progress::More;
         let used = match &mut self.kind {
             Kind::Length { left } => {

@@ -3,7 +3,7 @@
 use super::detect::line_end;
 
 /// Longest line of a chunk's size with its extensions.
-const MAX_SIZE_LINE: u32 = 16 * 1024;
+const MAX_SIZE_LINE: u32 = 64 * 1024;
 
 /// Hexadecimal digits of the largest size.
 const MAX_DIGITS: u8 = 15;
@@ -12,6 +12,25 @@ const MAX_DIGITS: u8 = 15;
 #[derive(Debug, Default)]
 pub(super) struct Chunked {
     state: State,
+    ends: LineEnds,
+    /// Whether lines end so that recipients may read the chunks differently.
+    is_ambiguous: bool,
+}
+
+/// How the lines of the chunks have ended so far.
+#[derive(Debug, Default)]
+struct LineEnds {
+    has_bare: bool,
+    has_whole: bool,
+}
+
+impl LineEnds {
+    /// Notes another one; whether there were both kinds.
+    fn note(&mut self, is_bare: bool) -> bool {
+        self.has_bare |= is_bare;
+        self.has_whole |= !is_bare;
+        self.has_bare && self.has_whole
+    }
 }
 
 #[derive(Debug, Default)]
@@ -27,7 +46,9 @@ enum State {
         left: u64,
     },
     /// In the line end after a chunk's data.
-    DataEnd,
+    DataEnd {
+        has_return: bool,
+    },
     /// In the trailer section; whether the current line is empty so far.
     Trailer {
         is_empty_line: bool,
@@ -44,6 +65,7 @@ impl State {
         line_len: 0,
         part: Part::Digits,
     };
+    const DATA_END: Self = Self::DataEnd { has_return: false };
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +73,10 @@ enum Part {
     Digits,
     Space,
     Extension,
+    /// Behind a carriage return.
+    End {
+        has_extension: bool,
+    },
 }
 
 /// The bytes are not chunked; `used` of them were taken before that showed.
@@ -62,6 +88,12 @@ pub(super) struct Malformed {
 impl Chunked {
     pub(super) const fn is_done(&self) -> bool {
         matches!(self.state, State::Done)
+    }
+
+    /// Whether recipients may read the chunks differently: lines end in different ways, or within an extension there is
+    /// what some take for the end of the line (RFC 9112, sections 7.1.1 and 11.2).
+    pub(super) const fn is_ambiguous(&self) -> bool {
+        self.is_ambiguous
     }
 
     /// Takes bytes up to the end of the body at most; returns how many. Decoded bytes go to `decoded`.
@@ -86,6 +118,9 @@ impl Chunked {
                     }
                     match (byte, *part) {
                         (b'\n', _) if *digits > 0 => {
+                            let is_bare = !matches!(part, Part::End { .. });
+                            self.is_ambiguous |=
+                                self.ends.note(is_bare) || (is_bare && *part == Part::Extension);
                             self.state = match *size {
                                 0 => State::Trailer {
                                     is_empty_line: true,
@@ -93,10 +128,16 @@ impl Chunked {
                                 left => State::Data { left },
                             };
                         }
-                        (b'\r', _)
-                            if *digits > 0 && matches!(data.get(used + 1), None | Some(b'\n')) =>
-                        {
+                        (_, Part::End { has_extension }) => {
+                            if !has_extension {
+                                return Err(Malformed { used });
+                            }
+                            self.is_ambiguous = true;
                             *part = Part::Extension;
+                        }
+                        (b'\r', _) if *digits > 0 => {
+                            let has_extension = *part == Part::Extension;
+                            *part = Part::End { has_extension };
                         }
                         (b';', Part::Digits | Part::Space) if *digits > 0 => {
                             *part = Part::Extension;
@@ -126,14 +167,20 @@ impl Chunked {
                     decoded(&rest[..run]);
                     *left -= run as u64;
                     if *left == 0 {
-                        self.state = State::DataEnd;
+                        self.state = State::DATA_END;
                     }
                     used += run;
                 }
-                State::DataEnd => {
+                State::DataEnd { has_return } => {
                     match byte {
-                        b'\r' => {}
-                        b'\n' => self.state = State::Begin,
+                        b'\r' => {
+                            self.is_ambiguous |= *has_return;
+                            *has_return = true;
+                        }
+                        b'\n' => {
+                            self.is_ambiguous |= self.ends.note(!*has_return);
+                            self.state = State::Begin;
+                        }
                         _ => return Err(Malformed { used }),
                     }
                     used += 1;
@@ -167,7 +214,7 @@ impl Chunked {
         }
         *left -= gap;
         if *left == 0 {
-            self.state = State::DataEnd;
+            self.state = State::DATA_END;
         }
         true
     }
@@ -212,6 +259,31 @@ mod tests {
         let (decoded, _, done) = decode(&[b"3\nabc\n0\n\n"]).expect("valid");
         assert_eq!(decoded, b"abc");
         assert!(done);
+    }
+
+    #[test]
+    fn lines_that_some_end_elsewhere_are_told() {
+        for (body, is_ambiguous) in [
+            (&b"3;e\r\nabc\r\n0\r\n\r\n"[..], false),
+            (b"3\nabc\n0\n\n", false),
+            (b"3;e\nabc\r\n0\r\n\r\n", true),
+            (b"3;a\rb\r\nabc\r\n0\r\n\r\n", true),
+            (b"3\r\nabc\n0\r\n\r\n", true),
+            (b"3\r\nabc\r\r\n0\r\n\r\n", true),
+        ] {
+            for at in 0..body.len() {
+                let mut chunked = Chunked::default();
+                let mut decoded = Vec::new();
+                for part in [&body[..at], &body[at..]] {
+                    let taken = chunked.take(part, |bytes| decoded.extend_from_slice(bytes));
+                    assert_eq!(taken, Ok(part.len()), "{body:?} at {at}");
+                }
+                assert_eq!(decoded, b"abc");
+                assert!(chunked.is_done());
+                assert_eq!(chunked.is_ambiguous(), is_ambiguous, "{body:?} at {at}");
+            }
+        }
+        assert!(decode(&[b"3\rx\nabc"]).is_err());
     }
 
     #[test]

@@ -19,6 +19,8 @@ use crate::tcp::{Chunk, End, Side, Stamp};
 #[derive(Debug)]
 pub struct Connection {
     pub(super) config: Arc<Config>,
+    /// Whether its first bytes are known to be the first of the connection.
+    pub(super) is_from_start: bool,
     pub(super) client: Option<Side>,
     halves: [Half; 2],
     pub(super) queue: Queue,
@@ -42,6 +44,7 @@ impl Connection {
     pub fn new(config: Arc<Config>) -> Self {
         Self {
             config,
+            is_from_start: false,
             client: None,
             halves: [Half::new(), Half::new()],
             queue: Queue::new(),
@@ -56,12 +59,17 @@ impl Connection {
         }
     }
 
+    /// Says that the connection is known from its start: at [`Stamp::place`] 0 of each side a message begins.
+    pub const fn begin_at_start(&mut self) {
+        self.is_from_start = true;
+    }
+
     /// The side that sends requests, once it is known.
     pub const fn client(&self) -> Option<Side> {
         self.client
     }
 
-    /// Whether nothing more comes out: another protocol follows, the server's side ended, or it was no HTTP.
+    /// Whether nothing more comes out: another protocol follows, or both sides ended.
     pub const fn is_stopped(&self) -> bool {
         self.is_stopped
     }
@@ -152,7 +160,7 @@ impl Connection {
                 State::First | State::Start | State::Hunt => {
                     self.head(side, rest, is_fresh, stamp, out)
                 }
-                State::Body(_) => self.body(side, rest, is_fresh, stamp.time, out),
+                State::Body(_) => self.body(side, rest, is_fresh, stamp, out),
                 State::Ignore => return,
             };
             let (passed, left) = rest.split_at_checked(used).unwrap_or_default();
@@ -166,7 +174,7 @@ impl Connection {
         side: Side,
         rest: &[u8],
         is_fresh: bool,
-        time: Nanos,
+        stamp: Stamp,
         out: &mut Vec<Exchange>,
     ) -> usize {
         let expected = self.expected(side);
@@ -180,13 +188,13 @@ impl Connection {
             self.body_done(side, Outcome::Ok, State::Start, out);
             return 0;
         }
-        let (used, progress) = body.take(rest, is_fresh, time);
+        let (used, progress) = body.take(rest, is_fresh, stamp.time);
         match progress {
             Progress::More => {}
             Progress::Done => self.body_done(side, Outcome::Ok, State::Start, out),
             Progress::Malformed => {
-                self.body_done(side, Outcome::Error, State::Ignore, out);
-                self.not_http(side, rest.len(), out);
+                self.body_done(side, Outcome::Error, State::Hunt, out);
+                self.not_http(side, stamp, used as u64);
             }
         }
         used
@@ -194,6 +202,13 @@ impl Connection {
 
     /// Gives out what is left, and stops.
     pub(super) fn stop(&mut self, outcome: Outcome, out: &mut Vec<Exchange>) {
+        if let Some(client) = self.client {
+            let cut = match outcome {
+                Outcome::NoResponse => Outcome::Truncated,
+                outcome => outcome,
+            };
+            self.body_done(client, cut, State::Ignore, out);
+        }
         if let Some(unfinished) = self.unfinished.take() {
             out.push(unfinished.into_exchange(Outcome::Ok));
         }
@@ -240,14 +255,29 @@ impl Connection {
             };
             self.body_done(side, outcome, State::Ignore, out);
         }
-        self.half(side).state = State::Ignore;
-        if self.client.is_some_and(|client| client != side) {
-            let outcome = match end {
-                End::Reset => Outcome::Reset,
-                End::Timeout => Outcome::Timeout,
-                End::Fin | End::Unknown => Outcome::NoResponse,
-            };
+        let half = self.half(side);
+        half.state = State::Ignore;
+        half.is_closed = true;
+        let Some(client) = self.client else {
+            return;
+        };
+        let outcome = match end {
+            End::Reset => Outcome::Reset,
+            End::Timeout => Outcome::Timeout,
+            End::Fin | End::Unknown => Outcome::NoResponse,
+        };
+        if self.halves.iter().all(|half| half.is_closed) {
             self.stop(outcome, out);
+        } else if side != client {
+            // The client may not know yet, and go on with its request, or with the next one.
+            while self
+                .queue
+                .front()
+                .is_some_and(|front| front.is_request_done)
+                && let Some(exchange) = self.queue.pop_unanswered(outcome)
+            {
+                out.push(exchange);
+            }
         }
     }
 
@@ -270,6 +300,6 @@ impl Connection {
         if let Some(body) = Body::new(Framing::Close, Detection::Response, capture, time) {
             self.half(side).state = State::Body(body);
         }
-        self.body(side, bytes, false, time, out);
+        self.body(side, bytes, false, Stamp { time, ..started }, out);
     }
 }

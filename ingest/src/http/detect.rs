@@ -68,11 +68,11 @@ const METHODS: [&str; 39] = [
     "VERSION-CONTROL",
 ];
 
-/// Longest method that is taken for one. The longest registered one has 17 letters.
-const MAX_METHOD: usize = 32;
+/// Length of the longest one of these.
+const LONGEST_USUAL: usize = 17;
 
-/// Where the status in a status line ends.
-const STATUS_END: usize = 12;
+/// Longest method by which a connection is recognised as HTTP; a known client may send any token.
+const MAX_METHOD: usize = 256;
 
 /// Longest start line.
 const MAX_LINE: usize = 64 * 1024;
@@ -80,13 +80,13 @@ const MAX_LINE: usize = 64 * 1024;
 /// Tells by its bytes whether an HTTP/1.x message begins at the start of `prefix` (after empty lines).
 ///
 /// A request line must end with a version ` HTTP/1.x`, or be a simple request of HTTP/0.9 (`GET /path`); a status line
-/// must be `HTTP/1.x NNN`. One that begins with a usual method and names a version, but breaks the rules, is
+/// must be `HTTP/x.y NNN`. One that begins with a usual method and names a version, but breaks the rules, is
 /// [`Detection::Malformed`]. Other protocols of lines (SMTP, Redis, RTSP, SIP) are told apart at the end of their first
 /// line at the latest.
 pub fn detect(prefix: &[u8]) -> Detection {
     let bytes = prefix.get(empty_lines(prefix)..).unwrap_or_default();
     match detect_status_line(bytes) {
-        Detection::No => detect_request_line(bytes, has_usual_method(bytes)),
+        Detection::No => detect_request_line(bytes, Sender::of(bytes)),
         told => told,
     }
 }
@@ -117,7 +117,7 @@ pub(super) fn detect_as(expected: Option<Detection>, bytes: &[u8], place: Place)
             Detection::No
         }
         // Whatever it is, the client's server will take it for a request.
-        (Some(Detection::Request), Place::Start) => detect_request_line(begin, true),
+        (Some(Detection::Request), Place::Start) => detect_request_line(begin, Sender::Client),
         _ => {
             let told = match place {
                 Place::Within => detect_within(bytes),
@@ -147,7 +147,7 @@ pub(super) fn detect_cut(expected: Option<Detection>, prefix: &[u8], place: Plac
         begins_target(bytes) || (is_client && place == Place::Start && bytes.contains(&b' '));
     match place {
         Place::Within => Detection::No,
-        _ if is_response && bytes.len() >= STATUS_END && !is_client => Detection::Response,
+        _ if is_response && !is_client && status_line(bytes).is_some() => Detection::Response,
         _ if !is_response && has_method => Detection::Request,
         _ => Detection::No,
     }
@@ -200,12 +200,13 @@ fn detect_within(bytes: &[u8]) -> Detection {
 
 /// Whether a request line begins with a registered method.
 pub(super) fn has_usual_method(bytes: &[u8]) -> bool {
-    let method_len = bytes.iter().position(|byte| *byte == b' ');
-    method_len.is_some_and(|len| {
-        METHODS
-            .iter()
-            .any(|method| method.as_bytes() == &bytes[..len])
-    })
+    let mut first_bytes = bytes.iter().take(LONGEST_USUAL + 1);
+    let method_len = first_bytes.position(|byte| *byte == b' ');
+    method_len.is_some_and(|len| is_usual_method(&bytes[..len]))
+}
+
+fn is_usual_method(method: &[u8]) -> bool {
+    METHODS.iter().any(|usual| usual.as_bytes() == method)
 }
 
 /// Length of the empty lines at the start.
@@ -259,65 +260,133 @@ pub(super) fn trim_cr(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
+/// Version and status of a status line, as far as its status is there.
+pub(super) fn status_line(line: &[u8]) -> Option<([u8; 2], u16)> {
+    let rest = line.strip_prefix(b"HTTP/")?;
+    let ([major, b'.', minor, b' '], rest) = rest.split_first_chunk()? else {
+        return None;
+    };
+    // One space is the rule; more are no reason to take it for something else (RFC 9112, section 4).
+    let digits: [u8; 3] = *rest.trim_ascii_start().first_chunk()?;
+    let is_status = digits.iter().all(u8::is_ascii_digit) && digits[0] != b'0';
+    let version = [*major, *minor];
+    let status = digits
+        .iter()
+        .fold(0, |status, digit| status * 10 + u16::from(digit - b'0'));
+    (is_status && version.iter().all(u8::is_ascii_digit)).then_some((version, status))
+}
+
 fn detect_status_line(bytes: &[u8]) -> Detection {
-    for (index, &byte) in bytes.iter().take(13).enumerate() {
-        let fits = match index {
-            0..7 => byte == b"HTTP/1."[index],
-            7 | 10 | 11 => byte.is_ascii_digit(),
-            8 => byte == b' ',
-            9 => matches!(byte, b'1'..=b'9'),
-            _ => matches!(byte, b' ' | b'\r' | b'\n'),
+    /// What it begins with; a zero stands for any digit.
+    const BEGINNING: &[u8] = b"HTTP/0.0 ";
+    /// Further spaces before the status that are put up with.
+    const MAX_SPACES: usize = 8;
+    for (index, expected) in BEGINNING.iter().enumerate() {
+        match bytes.get(index) {
+            None => return Detection::NeedMore,
+            Some(byte) if byte == expected => {}
+            Some(byte) if *expected == b'0' && byte.is_ascii_digit() => {}
+            Some(_) => return Detection::No,
+        }
+    }
+    let mut at = BEGINNING.len();
+    let spaces = bytes[at..].iter().take_while(|byte| **byte == b' ').count();
+    at += spaces;
+    for index in 0..4 {
+        let fits = match (index, bytes.get(at + index)) {
+            (_, None) => return Detection::NeedMore,
+            (0, Some(byte)) => matches!(byte, b'1'..=b'9'),
+            (3, Some(byte)) => matches!(byte, b' ' | b'\r' | b'\n'),
+            (_, Some(byte)) => byte.is_ascii_digit(),
         };
-        if !fits {
+        if !fits || spaces > MAX_SPACES {
             return Detection::No;
         }
     }
-    if bytes.len() < 13 {
-        Detection::NeedMore
-    } else {
-        Detection::Response
+    Detection::Response
+}
+
+/// Whose bytes may be a request line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sender {
+    /// A client's: whatever it is, its server takes it for a request line.
+    Client,
+    /// Nobody knows, but it begins with a method that is registered.
+    Asking,
+    /// Nobody knows.
+    Unknown,
+}
+
+impl Sender {
+    fn of(bytes: &[u8]) -> Self {
+        if has_usual_method(bytes) {
+            Self::Asking
+        } else {
+            Self::Unknown
+        }
     }
 }
 
-/// `may_be_malformed`: whether it can be nothing else where it breaks the rules.
-fn detect_request_line(bytes: &[u8], may_be_malformed: bool) -> Detection {
+fn detect_request_line(bytes: &[u8], sender: Sender) -> Detection {
+    let max_method = match sender {
+        Sender::Client => MAX_LINE,
+        Sender::Asking | Sender::Unknown => MAX_METHOD,
+    };
     let method_len = bytes
         .iter()
-        .take(MAX_METHOD + 1)
+        .take(max_method + 1)
         .take_while(|byte| is_token(**byte))
         .count();
-    if method_len > MAX_METHOD {
+    if method_len > max_method || bytes.starts_with(HTTP2_PREFACE) {
         return Detection::No;
     }
-    match bytes.get(method_len) {
+    let after_method = match bytes.get(method_len) {
         None => return Detection::NeedMore,
-        Some(b' ') if method_len > 0 => {}
+        Some(b' ') if method_len > 0 => b' ',
+        Some(byte @ (b'\t' | b'\r' | b'\n')) if method_len > 0 && sender == Sender::Client => *byte,
         Some(_) => return Detection::No,
-    }
+    };
     let line_len = line_end(bytes);
-    let line = &bytes[..line_len.unwrap_or(bytes.len())];
-    let target = trim_cr(line).get(method_len + 1..).unwrap_or_default();
-    let has_control = target.iter().any(u8::is_ascii_control);
-    if line.len() > MAX_LINE || (has_control && !may_be_malformed) {
+    let line = trim_cr(&bytes[..line_len.unwrap_or(bytes.len())]);
+    let target = line.get(method_len + 1..).unwrap_or_default();
+    let has_control = after_method != b' ' || target.iter().any(u8::is_ascii_control);
+    if line.len() > MAX_LINE || (has_control && sender == Sender::Unknown) {
         return Detection::No;
     }
-    if line_len.is_none() {
+    let Some(line_len) = line_len else {
         return Detection::NeedMore;
-    }
+    };
     let is_request = split_version(target).is_some_and(|(target, _)| !target.is_empty());
-    if !has_control && (is_request || is_simple_request(trim_cr(line))) {
-        Detection::Request
-    } else if may_be_malformed && names_version(target) {
+    // Whoever sends header fields does not speak HTTP/0.9.
+    let is_simple = is_simple_request(line) && !begins_field(&bytes[line_len + 1..]);
+    if !has_control && (is_request || is_simple) {
+        return Detection::Request;
+    }
+    let is_asking = match sender {
+        Sender::Client => names_version(target) || is_usual_method(&line[..method_len]),
+        Sender::Asking => names_version(target) || (is_simple_request(line) && !has_control),
+        Sender::Unknown => false,
+    };
+    if is_asking {
         Detection::Malformed
     } else {
         Detection::No
     }
 }
 
+/// The start of the preface of HTTP/2, which has the form of a request line so that nobody takes it for one.
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0";
+
+/// Whether a header field begins there.
+fn begins_field(bytes: &[u8]) -> bool {
+    let name_len = bytes.iter().take_while(|byte| is_token(**byte)).count();
+    name_len > 0 && bytes.get(name_len) == Some(&b':')
+}
+
 /// Whether a version of HTTP stands anywhere in the rest of a request line.
 fn names_version(rest: &[u8]) -> bool {
     rest.windows(6)
-        .any(|window| window.starts_with(b"HTTP/") && window[5].is_ascii_digit())
+        .any(|window| window[..5].eq_ignore_ascii_case(b"HTTP/") && window[5].is_ascii_digit())
 }
 
 /// Splits ` HTTP/1.x` off the rest of a request line; the target is returned with the minor version.

@@ -18,15 +18,15 @@ pub enum Outcome {
     Reset,
     /// The connection timed out before the end.
     Timeout,
-    /// The response ended early, or a head or an end was not captured. Then headers may be missing, and the path may be
+    /// The request or the response ended early, or a head or an end was not captured. Then headers may be missing, and the path may be
     /// only the beginning of it.
     Truncated,
     /// Another protocol follows on the connection.
     Upgraded,
     /// A response whose request was not captured.
     NoRequest,
-    /// Not valid HTTP: a head that recipients may read differently (both Content-Length and Transfer-Encoding,
-    /// contradicting lengths), a request line that breaks the rules, or a body or response that is none.
+    /// Not valid HTTP: a head or chunks that recipients may read differently (both Content-Length and Transfer-Encoding,
+    /// contradicting lengths), a first line that breaks the rules, or a body or response that is none.
     Error,
 }
 

@@ -3,6 +3,7 @@
 use super::body::Body;
 use super::detect::Place;
 use super::queue::Loss;
+use crate::packet::Nanos;
 use crate::tcp::Stamp;
 
 /// Where in its messages a side is.
@@ -28,6 +29,8 @@ pub(super) struct Half {
     pub(super) buffer: Vec<u8>,
     /// The stamp of the head's first byte.
     pub(super) started: Stamp,
+    /// The newest time of the head so far.
+    pub(super) newest: Nanos,
     /// Where the head was found.
     pub(super) place: Place,
     /// How far in the stream this side is.
@@ -36,6 +39,8 @@ pub(super) struct Half {
     pub(super) lost_early: Option<Loss>,
     /// Whether a message ended in the packet that is being read.
     pub(super) ended_in_packet: bool,
+    /// Whether nothing more comes.
+    pub(super) is_closed: bool,
 }
 
 impl Half {
@@ -49,10 +54,12 @@ impl Half {
                 place: 0,
                 received: None,
             },
+            newest: Nanos::MIN,
             place: Place::Packet,
             passed: 0,
             lost_early: None,
             ended_in_packet: false,
+            is_closed: false,
         }
     }
 

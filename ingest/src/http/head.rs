@@ -2,8 +2,14 @@
 
 use std::borrow::Cow;
 
+use hashbrown::HashMap;
+use rustc_hash::FxBuildHasher;
+
 use super::body::{Framing, OtherReading};
-use super::detect::{empty_lines, is_simple_request, is_token, line_end, line_ends, trim_cr};
+use super::detect::{
+    Detection, empty_lines, is_simple_request, line_end, line_ends, status_line, trim_cr,
+};
+use super::mend::mend;
 use super::request_line::{RequestLine, Version, parse_cut_line, parse_line};
 use super::trace::TraceContext;
 use crate::redact::{Redaction, host_of};
@@ -11,7 +17,10 @@ use httparse::Header;
 use weir_storage::Pairs;
 
 /// Header fields that a row keeps at most; repeated ones count once.
-const MAX_FIELDS: usize = 512;
+const MAX_FIELDS: usize = 4096;
+
+/// Among more fields than this, those that are repeated are looked for by an index.
+const FEW_FIELDS: usize = 32;
 
 /// Fields that are parsed without an allocation.
 const USUAL_FIELDS: usize = 32;
@@ -30,6 +39,8 @@ pub(super) struct RequestHead<'a> {
 #[derive(Debug)]
 pub(super) struct ResponseHead {
     pub(super) version: Version,
+    /// Whether it names a version that is not HTTP/1.x.
+    pub(super) is_other_version: bool,
     pub(super) status: u16,
     pub(super) fields: Fields,
 }
@@ -50,6 +61,8 @@ pub(super) struct Fields {
     is_ambiguous: bool,
     /// What follows the first of repeated fields, by its place in the map, until all are read.
     repeated: Vec<(usize, String)>,
+    /// Places in the map by name, where there are many fields.
+    places: HashMap<Box<str>, usize, FxBuildHasher>,
     /// Fields left out of the map since there were too many.
     pub(super) dropped: u64,
 }
@@ -66,20 +79,27 @@ enum Length {
 enum Coding {
     #[default]
     Absent,
+    /// A Transfer-Encoding without any coding that changes something.
+    Nothing,
     /// The last coding is chunked, applied once.
     Chunked,
+    /// The last coding is chunked, and so was one before.
+    ChunkedAgain,
+    /// Another one came after chunked.
+    AfterChunked,
     Other,
 }
 
 /// Length of the head at the start of `bytes` with the empty line that ends it; `None` while it is incomplete.
-/// A simple request of HTTP/0.9 is one line.
-pub(super) fn head_len(bytes: &[u8]) -> Option<usize> {
+/// A simple request of HTTP/0.9 is one line. `told` is what begins there.
+pub(super) fn head_len(bytes: &[u8], told: Detection) -> Option<usize> {
     let begin = empty_lines(bytes);
     let head = bytes.get(begin..)?;
     let mut line_start = 0;
     for line_end in line_ends(head) {
         let line = trim_cr(head.get(line_start..line_end)?);
-        if line.is_empty() || (line_start == 0 && is_simple_request(line)) {
+        let is_simple = || told == Detection::Request && is_simple_request(line);
+        if line.is_empty() || (line_start == 0 && is_simple()) {
             return Some(begin + line_end + 1);
         }
         line_start = line_end + 1;
@@ -118,7 +138,7 @@ pub(super) fn parse_request<'a>(head: &'a [u8], redaction: &Redaction) -> Option
     let line = if parts.is_line_cut {
         parse_cut_line(parts.line, redaction)?
     } else {
-        parse_line(parts.line, redaction)?
+        parse_line(parts.line, parts.section.is_empty(), redaction)?
     };
     Some(RequestHead {
         line,
@@ -129,10 +149,10 @@ pub(super) fn parse_request<'a>(head: &'a [u8], redaction: &Redaction) -> Option
 /// Parses the head of a response, or what is known of one that was cut.
 pub(super) fn parse_response(head: &[u8], redaction: &Redaction) -> Option<ResponseHead> {
     let Parts { line, section, .. } = Parts::of(head);
-    let minor = line.get(7)?.wrapping_sub(b'0');
-    let status = std::str::from_utf8(line.get(9..12)?).ok()?.parse().ok()?;
+    let ([major, minor], status) = status_line(line)?;
     Some(ResponseHead {
-        version: Version::of_minor(minor),
+        version: Version::of_minor(minor.wrapping_sub(b'0')),
+        is_other_version: major != b'1',
         status,
         fields: parse_fields(section, redaction),
     })
@@ -142,16 +162,15 @@ impl RequestHead<'_> {
     /// How the body is delimited, and whether the head is at fault there (RFC 9112, section 6.3).
     pub(super) fn framing(&self) -> (Framing, bool) {
         let fields = &self.fields;
+        let is_faulty = fields.is_faulty(self.line.version == Some(Version::Http11));
         match (fields.coding, fields.length) {
-            (Coding::Other, _) | (Coding::Absent, Length::Invalid) => (Framing::Unknown, true),
-            (Coding::Chunked, length) => (
-                Framing::Chunked,
-                fields.is_ambiguous
-                    || length != Length::Absent
-                    || self.line.version != Some(Version::Http11),
-            ),
-            (Coding::Absent, Length::Of(length)) => (Framing::Length(length), fields.is_ambiguous),
-            (Coding::Absent, Length::Absent) => (Framing::None, fields.is_ambiguous),
+            (Coding::Other | Coding::AfterChunked, _)
+            | (Coding::Absent | Coding::Nothing, Length::Invalid) => (Framing::Unknown, true),
+            (Coding::Chunked | Coding::ChunkedAgain, _) => (Framing::Chunked, is_faulty),
+            (Coding::Absent | Coding::Nothing, Length::Of(length)) => {
+                (Framing::Length(length), is_faulty)
+            }
+            (Coding::Absent | Coding::Nothing, Length::Absent) => (Framing::None, is_faulty),
         }
     }
 
@@ -159,9 +178,8 @@ impl RequestHead<'_> {
     pub(super) fn other_reading(&self) -> OtherReading {
         match (self.fields.coding, self.fields.length) {
             (Coding::Chunked, Length::Of(length)) => OtherReading::Length(length),
-            (Coding::Chunked, Length::Absent) | (Coding::Absent, Length::Of(_)) => {
-                OtherReading::Length(0)
-            }
+            (Coding::Chunked, Length::Absent)
+            | (Coding::Absent | Coding::Nothing, Length::Of(_)) => OtherReading::Length(0),
             _ => OtherReading::Unknown,
         }
     }
@@ -175,15 +193,15 @@ impl ResponseHead {
         if to_head || matches!(self.status, 100..=199 | 204 | 304) {
             return (Framing::None, false);
         }
+        let is_faulty = fields.is_faulty(self.version == Version::Http11);
         match (fields.coding, fields.length) {
-            (Coding::Absent, Length::Invalid) => (Framing::Unknown, true),
-            (Coding::Chunked, length) => (
-                Framing::Chunked,
-                fields.is_ambiguous || length != Length::Absent || self.version != Version::Http11,
-            ),
-            (Coding::Other, length) => (Framing::Close, length != Length::Absent),
-            (Coding::Absent, Length::Of(length)) => (Framing::Length(length), fields.is_ambiguous),
-            (Coding::Absent, Length::Absent) => (Framing::Close, fields.is_ambiguous),
+            (Coding::Absent | Coding::Nothing, Length::Invalid) => (Framing::Unknown, true),
+            (Coding::Chunked | Coding::ChunkedAgain, _) => (Framing::Chunked, is_faulty),
+            (Coding::Absent | Coding::Nothing, Length::Of(length)) => {
+                (Framing::Length(length), is_faulty)
+            }
+            (Coding::Other | Coding::AfterChunked, _)
+            | (Coding::Absent | Coding::Nothing, Length::Absent) => (Framing::Close, is_faulty),
         }
     }
 }
@@ -192,6 +210,40 @@ impl Fields {
     /// The value of a field by its name in lower case.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.map.get(name)
+    }
+
+    /// Whether recipients may read the framing fields differently.
+    fn is_faulty(&self, is_http11: bool) -> bool {
+        let has_length = self.length != Length::Absent;
+        let is_coding_faulty = match self.coding {
+            Coding::Absent => false,
+            Coding::Nothing | Coding::Other => has_length,
+            Coding::Chunked => has_length || !is_http11,
+            Coding::ChunkedAgain | Coding::AfterChunked => true,
+        };
+        self.is_ambiguous || is_coding_faulty
+    }
+
+    /// The place of a field in the map.
+    fn place_of(&self, name: &str) -> Option<usize> {
+        if self.places.is_empty() {
+            self.map.place_of(name)
+        } else {
+            self.places.get(name).copied()
+        }
+    }
+
+    fn push(&mut self, name: &str, value: &str) {
+        self.map.push(name, value);
+        let place = self.map.len() - 1;
+        if place > FEW_FIELDS {
+            self.places.insert(name.into(), place);
+        } else if place == FEW_FIELDS {
+            let fields = self.map.iter().enumerate();
+            self.places = fields
+                .map(|(place, (key, _))| (key.into(), place))
+                .collect();
+        }
     }
 
     /// Takes a field; `buffer` is for its name.
@@ -211,10 +263,10 @@ impl Fields {
             _ => self.trace.add(name, &value),
         }
         let redacted = redaction.header(name, &value);
-        if let Some(place) = self.map.place_of(name) {
+        if let Some(place) = self.place_of(name) {
             self.repeated.push((place, format!(", {redacted}")));
         } else if self.map.len() < MAX_FIELDS {
-            self.map.push(name, &redacted);
+            self.push(name, &redacted);
         } else {
             self.dropped += 1;
         }
@@ -245,16 +297,20 @@ impl Fields {
     }
 
     fn add_codings(&mut self, value: &str) {
+        if self.coding == Coding::Absent {
+            self.coding = Coding::Nothing;
+        }
         for coding in value.split(',') {
             let name = coding.split(';').next().unwrap_or_default().trim();
+            let is_chunked = name.eq_ignore_ascii_case("chunked");
             self.coding = match self.coding {
                 // "identity" was a coding that does nothing (RFC 2616), and some still send it.
                 before if name.is_empty() || name.eq_ignore_ascii_case("identity") => before,
-                Coding::Absent | Coding::Other if name.eq_ignore_ascii_case("chunked") => {
-                    Coding::Chunked
-                }
-                // Chunked must be the last one, and once.
-                _ => Coding::Other,
+                Coding::Absent | Coding::Nothing | Coding::Other if is_chunked => Coding::Chunked,
+                Coding::Absent | Coding::Nothing | Coding::Other => Coding::Other,
+                // Chunked must be the last one, and once (RFC 9112, section 6.1).
+                _ if is_chunked => Coding::ChunkedAgain,
+                _ => Coding::AfterChunked,
             };
         }
     }
@@ -289,65 +345,6 @@ fn parse_fields(section: &[u8], redaction: &Redaction) -> Fields {
     }
     fields.join_repeated();
     fields
-}
-
-/// Writes a header section so that it parses: folded lines in one line (RFC 9112, section 5.2), no space before the
-/// colon, no control characters in values, no lines that are no fields, an empty line at the end. Tells whether a field
-/// that delimits the body was among the odd ones.
-fn mend(section: &[u8]) -> (Vec<u8>, bool) {
-    let mut mended = Vec::with_capacity(section.len() + 2);
-    let mut is_ambiguous = false;
-    let mut is_field = false;
-    for line in section.split_inclusive(|byte| *byte == b'\n') {
-        let Some(line) = line.strip_suffix(b"\n") else {
-            // A line that was cut.
-            break;
-        };
-        let line = trim_cr(line);
-        if line.is_empty() {
-            break;
-        }
-        let printable = |byte: &u8| {
-            if byte.is_ascii_control() && *byte != b'\t' {
-                b' '
-            } else {
-                *byte
-            }
-        };
-        if matches!(line[0], b' ' | b'\t') {
-            if is_field {
-                mended.truncate(mended.len() - 2);
-                mended.push(b' ');
-                mended.extend(line.trim_ascii().iter().map(printable));
-                mended.extend_from_slice(b"\r\n");
-            }
-            continue;
-        }
-        let name_end = line
-            .iter()
-            .position(|byte| *byte == b':')
-            .unwrap_or(line.len());
-        let name = line[..name_end].trim_ascii();
-        is_field = name_end < line.len() && !name.is_empty() && name.iter().all(|b| is_token(*b));
-        let delimits = |field: &[u8]| {
-            name.get(..field.len())
-                .is_some_and(|start| start.eq_ignore_ascii_case(field))
-        };
-        let is_odd = !is_field
-            || name.len() != name_end
-            || line
-                .iter()
-                .any(|byte| byte.is_ascii_control() && *byte != b'\t');
-        is_ambiguous |= is_odd && (delimits(b"transfer-encoding") || delimits(b"content-length"));
-        if is_field {
-            mended.extend_from_slice(name);
-            mended.push(b':');
-            mended.extend(line[name_end + 1..].iter().map(printable));
-            mended.extend_from_slice(b"\r\n");
-        }
-    }
-    mended.extend_from_slice(b"\r\n");
-    (mended, is_ambiguous)
 }
 
 /// A name in lower case, in `buffer` where it is not so already.

@@ -34,6 +34,7 @@ impl Connection {
                 return empty;
             }
             half.started = stamp;
+            half.newest = stamp.time;
             half.place = match half.state {
                 State::First => Place::First,
                 State::Hunt if is_fresh => Place::Packet,
@@ -43,6 +44,7 @@ impl Connection {
         } else if is_hunting && is_fresh && begins_anew(expected, &buffer, rest) {
             return 0;
         }
+        half.newest = half.newest.max(stamp.time);
         let room = max_head.saturating_sub(buffer.len()).min(rest.len());
         let added = &rest[..room];
         let old_len = buffer.len();
@@ -60,7 +62,7 @@ impl Connection {
         } else {
             added
         };
-        let (started, place) = (half.started, half.place);
+        let (started, place, time) = (half.started, half.place, half.newest);
         let told = detect_as(expected, joined, place);
         let is_full = joined.len() >= max_head;
         if matches!(
@@ -71,13 +73,13 @@ impl Connection {
         }
         match told {
             Detection::Request | Detection::Malformed | Detection::Response => {
-                match head_len(joined) {
+                match head_len(joined, told) {
                     Some(len) => {
-                        self.message(side, told, &joined[..len], started, stamp.time, out);
+                        self.message(side, told, &joined[..len], started, time, out);
                         len.saturating_sub(old_len)
                     }
                     None if is_full => {
-                        self.end_head(side, told, joined, started, stamp.time, out);
+                        self.end_head(side, told, joined, started, time, out);
                         added.len()
                     }
                     None => self.keep(side, buffer, added),
@@ -95,11 +97,19 @@ impl Connection {
                         .front()
                         .is_some_and(|front| front.kind == Kind::Simple);
                 if is_simple {
-                    self.simple_response(side, joined, started, stamp.time, out);
-                } else {
-                    self.not_http(side, joined.len(), out);
+                    self.simple_response(side, joined, started, time, out);
+                    return added.len();
                 }
-                added.len()
+                if expected == Some(Detection::Response) {
+                    self.no_response(side, started, out);
+                } else {
+                    self.not_http(side, started, joined.len() as u64);
+                }
+                let skipped = self.notes.skipped_bytes;
+                let passed = self.hunt(side, joined, old_len, added.len(), stamp);
+                self.notes.not_http_bytes += self.notes.skipped_bytes - skipped;
+                self.notes.skipped_bytes = skipped;
+                passed
             }
         }
     }

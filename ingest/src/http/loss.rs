@@ -85,10 +85,12 @@ impl Connection {
     /// A gap where a message begins or may begin.
     fn lose(&mut self, side: Side, mut loss: Loss, out: &mut Vec<Exchange>) {
         let expected = self.expected(side);
+        let is_from_start = self.is_from_start && loss.start == 0;
         let half = self.half(side);
         let buffer = std::mem::take(&mut half.buffer);
         let (started, place) = (half.started, half.place);
-        loss.is_whole = matches!(half.state, State::Start);
+        loss.is_whole = matches!(half.state, State::Start)
+            || (matches!(half.state, State::First) && is_from_start);
         half.state = State::Hunt;
         match detect_cut(expected, &buffer, place) {
             told @ (Detection::Request | Detection::Malformed | Detection::Response) => {
@@ -110,26 +112,40 @@ impl Connection {
     /// Notes that messages of a side may be lost.
     pub(super) fn lose_messages(&mut self, side: Side, loss: &Loss) {
         match self.client {
-            Some(client) if client == side => self.queue.note_unseen(loss.unseen),
+            Some(client) if client == side => self.queue.lose_requests(loss),
             Some(_) => self.queue.lose_responses(loss),
             None => self.half(side).lost_early = Some(*loss),
         }
     }
 
-    /// Bytes where a message should begin are none.
-    pub(super) fn not_http(&mut self, side: Side, bytes: usize, out: &mut Vec<Exchange>) {
+    /// The next bytes after the `taken` ones of a side that begin at `from` are no HTTP: the next message is looked for.
+    pub(super) fn not_http(&mut self, side: Side, from: Stamp, taken: u64) {
         self.notes.not_http += 1;
-        self.notes.not_http_bytes += bytes as u64;
-        self.half(side).state = State::Ignore;
+        self.half(side).state = State::Hunt;
         if self.client == Some(side) {
             // The requests before it may still be answered, and so may this be, with an error.
             self.queue.note_unseen(Unseen::Smuggled);
-            return;
+        } else {
+            self.queue.lose_responses(&Loss {
+                time: from.time,
+                start: from.place,
+                end: from.place.saturating_add(taken),
+                is_whole: false,
+                unseen: Unseen::Hidden,
+            });
         }
-        if let Some(front) = self.queue.pop() {
+    }
+
+    /// What a server sends where a response should begin is none.
+    pub(super) fn no_response(&mut self, side: Side, from: Stamp, out: &mut Vec<Exchange>) {
+        // Right behind a response it is taken for more of that.
+        let is_answer = !self.half(side).ended_in_packet && self.queue.is_in_sync();
+        if is_answer && let Some(mut front) = self.queue.pop() {
+            self.settle_request(&mut front);
             out.push(front.into_exchange(Outcome::Error));
         }
-        self.stop(Outcome::NoResponse, out);
+        let passed = self.half(side).passed;
+        self.not_http(side, from, passed.saturating_sub(from.place));
     }
 
     /// A head whose rest is not looked at: it is too long, or the connection ended.

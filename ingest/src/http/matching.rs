@@ -83,14 +83,23 @@ impl Connection {
             };
             pending.is_request_done = true;
             let is_end_agreed = body.is_end_agreed();
+            // What was announced with Expect may be left out.
+            let is_left_out = body.is_optional && body.is_untouched();
+            let is_ambiguous = body.is_ambiguous();
             pending.exchange.req_body_bytes = Some(body.bytes());
             pending.exchange.req_body = captured;
             if body.is_wire() {
                 pending.exchange.req_body_framing = Some(CHUNKED_WIRE);
             }
-            if outcome == Outcome::Error {
-                pending.exchange.outcome = Outcome::Error;
+            let outcome = match outcome {
+                _ if is_left_out => Outcome::Ok,
+                Outcome::Ok if is_ambiguous => Outcome::Error,
+                outcome => outcome,
+            };
+            if outcome != Outcome::Ok && pending.exchange.outcome != Outcome::Error {
+                pending.exchange.outcome = outcome;
             }
+            self.notes.ambiguous_bodies += u64::from(is_ambiguous);
             if let Some(unfinished) = self.unfinished.take() {
                 out.push(unfinished.into_exchange(Outcome::Ok));
             }
@@ -102,6 +111,10 @@ impl Connection {
             pending.exchange.resp_body = captured;
             if body.is_wire() {
                 pending.exchange.resp_body_framing = Some(CHUNKED_WIRE);
+            }
+            if body.is_ambiguous() {
+                pending.exchange.outcome = Outcome::Error;
+                self.notes.ambiguous_bodies += 1;
             }
             self.response_done(pending, outcome, body.last_time, out);
         }

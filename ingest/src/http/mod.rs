@@ -18,6 +18,7 @@ mod head;
 mod locate;
 mod loss;
 mod matching;
+mod mend;
 mod queue;
 mod request_line;
 mod requests;
@@ -65,15 +66,17 @@ impl Default for Config {
 /// What of a connection did not become rows, or not whole ones.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Notes {
-    /// Sides that stopped being HTTP.
+    /// Times that a side sent something else where a message should begin or go on.
     pub not_http: u64,
-    /// Bytes that arrived when that showed.
+    /// Bytes that were passed over then, as far as nothing else counts them.
     pub not_http_bytes: u64,
     /// Heads cut by a gap, by the end of the connection or by [`Config::max_head`].
     pub cut_heads: u64,
     /// Heads that recipients may read differently; their rows have the outcome `error`.
     pub ambiguous_heads: u64,
-    /// Requests whose first line breaks the rules; their rows have the outcome `error`.
+    /// Messages whose chunks recipients may read differently; their rows have the outcome `error`.
+    pub ambiguous_bodies: u64,
+    /// Messages whose first line breaks the rules; their rows have the outcome `error`.
     pub malformed_lines: u64,
     /// Header fields beyond the most that a row keeps.
     pub dropped_fields: u64,
@@ -91,6 +94,7 @@ impl Notes {
             not_http_bytes,
             cut_heads,
             ambiguous_heads,
+            ambiguous_bodies,
             malformed_lines,
             dropped_fields,
             evicted,
@@ -99,6 +103,7 @@ impl Notes {
         ledger.count("http", "not_http", not_http, not_http_bytes);
         ledger.count("http", "head_cut", cut_heads, 0);
         ledger.count("http", "head_ambiguous", ambiguous_heads, 0);
+        ledger.count("http", "body_ambiguous", ambiguous_bodies, 0);
         ledger.count("http", "line_malformed", malformed_lines, 0);
         ledger.count("http", "fields_dropped", dropped_fields, 0);
         ledger.count("http", "request_evicted", evicted, 0);

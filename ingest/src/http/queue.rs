@@ -116,11 +116,17 @@ impl Pending {
 
 /// The requests of a connection that wait for their response, in order.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and any of them may hold with any other"
+)]
 pub(super) struct Queue {
     requests: VecDeque<Pending>,
     bytes: usize,
     /// What may have been sent after the last one.
     unseen_after: Unseen,
+    /// Whether a request was lost after the last one for certain, and no response came since that may have answered it.
+    is_one_lost: bool,
     /// What bytes may be for the server that stand after the last request and are no message.
     pub(super) skipped_after: Unseen,
     /// Of the oldest, so many may have lost their response.
@@ -177,6 +183,7 @@ impl Queue {
 
     pub(super) fn push(&mut self, mut pending: Pending) {
         pending.unseen_before = std::mem::take(&mut self.unseen_after);
+        self.is_one_lost = false;
         let (lost_time, lost_place) = self.lost_until;
         let may_have_lost = match pending.received {
             Some(received) => received < lost_place,
@@ -221,9 +228,22 @@ impl Queue {
         }))
     }
 
+    /// Forgets all requests, since they are none; returns how many there were.
+    pub(super) fn clear(&mut self) -> u64 {
+        let count = self.requests.len() as u64;
+        *self = Self::new();
+        count
+    }
+
     /// Notes that requests may have been sent after the last one that are not in the queue.
     pub(super) fn note_unseen(&mut self, unseen: Unseen) {
         self.unseen_after = self.unseen_after.max(unseen);
+    }
+
+    /// Notes that requests may have been lost after the last one.
+    pub(super) fn lose_requests(&mut self, loss: &Loss) {
+        self.note_unseen(loss.unseen);
+        self.is_one_lost |= loss.is_whole;
     }
 
     /// Notes that the client asks after the response to the request before.
@@ -233,9 +253,12 @@ impl Queue {
     }
 
     /// Notes that the client has received every byte of the server so far, all of which were whole messages: if requests
-    /// were lost, these were the answers.
+    /// were lost, these were the answers. A request that was lost for certain, and that none of them answered, still
+    /// waits while the client asks again.
     pub(super) fn note_all_answered(&mut self) {
-        if self.unseen_after == Unseen::Lost {
+        if self.is_one_lost {
+            self.is_pipelined = true;
+        } else if self.unseen_after == Unseen::Lost {
             self.unseen_after = Unseen::Hidden;
         }
     }
@@ -301,6 +324,7 @@ impl Queue {
         let sent = self.requests.iter().take_while(was_sent).count();
         if sent == 0 {
             self.lose_until(started.time, started.place + 1);
+            self.is_one_lost = false;
             let first = self.unseen_first();
             if *first == Unseen::Lost {
                 // That was it, if one was lost.

@@ -63,16 +63,20 @@ pub(super) struct Target {
     pub(super) query: Option<String>,
 }
 
-/// Parses a request line without its end.
-pub(super) fn parse_line<'a>(line: &'a [u8], redaction: &Redaction) -> Option<RequestLine<'a>> {
+/// Parses a request line without its end. `is_alone`: no header section follows.
+pub(super) fn parse_line<'a>(
+    line: &'a [u8],
+    is_alone: bool,
+    redaction: &Redaction,
+) -> Option<RequestLine<'a>> {
     let (method, rest) = split_method(line)?;
     let (target, version) = match split_version(rest) {
         Some((target, minor)) => (target, Version::of_minor(minor)),
-        None if is_simple_request(line) => (rest, Version::Http09),
-        None => return Some(malformed(method)),
+        None if is_alone && is_simple_request(line) => (rest, Version::Http09),
+        None => return Some(malformed(method, rest, redaction)),
     };
     if target.is_empty() || target.iter().any(u8::is_ascii_control) {
-        return Some(malformed(method));
+        return Some(malformed(method, &[], redaction));
     }
     Some(RequestLine {
         target: parse_target(&method, &text(target), false, redaction),
@@ -89,11 +93,11 @@ pub(super) fn parse_cut_line<'a>(line: &'a [u8], redaction: &Redaction) -> Optio
         && !target.is_empty()
     {
         // Only the line feed is missing.
-        return parse_line(line, redaction);
+        return parse_line(line, false, redaction);
     }
     let target = rest.split(|byte| *byte == b' ').next().unwrap_or_default();
     if target.iter().any(u8::is_ascii_control) {
-        return Some(malformed(method));
+        return Some(malformed(method, &[], redaction));
     }
     let is_cut = target.len() == rest.len();
     Some(RequestLine {
@@ -107,13 +111,32 @@ pub(super) fn parse_cut_line<'a>(line: &'a [u8], redaction: &Redaction) -> Optio
 fn split_method(line: &[u8]) -> Option<(Cow<'_, str>, &[u8])> {
     let method_len = line.iter().take_while(|byte| is_token(**byte)).count();
     let method = line.get(..method_len)?;
-    Some((text(method), line.get(method_len + 1..)?))
+    let rest = line.get(method_len + 1..).unwrap_or_default();
+    Some((text(method), rest))
 }
 
-fn malformed(method: Cow<'_, str>) -> RequestLine<'_> {
+/// Of a line that breaks the rules the target is told where there can be no doubt about it: one word, after one space,
+/// that may be the whole rest or is followed by what would be a version (`HTTP/2.0`).
+fn malformed<'a>(method: Cow<'a, str>, rest: &[u8], redaction: &Redaction) -> RequestLine<'a> {
+    let mut words = rest.splitn(2, |byte| *byte == b' ');
+    let word = words.next().unwrap_or_default();
+    let is_version = |bytes: &[u8]| {
+        bytes
+            .get(..5)
+            .is_some_and(|name| name.eq_ignore_ascii_case(b"HTTP/"))
+    };
+    let is_certain = !word.is_empty()
+        && !word.iter().any(u8::is_ascii_control)
+        && !is_version(word)
+        && words.next().is_none_or(is_version);
+    let target = if is_certain {
+        parse_target(&method, &text(word), false, redaction)
+    } else {
+        Target::default()
+    };
     RequestLine {
         method,
-        target: Target::default(),
+        target,
         version: None,
         flaw: Some(LineFlaw::Malformed),
     }

@@ -49,20 +49,20 @@ impl Connection {
         }
         // Who refuses the line may take the body for requests, and so may others what follows.
         let is_smuggling = is_malformed && (body.is_some() || is_faulty);
-        self.queue.skipped_after = if is_malformed {
+        let is_end_unknown = framing == Framing::Unknown || kind == Kind::Simple;
+        self.queue.skipped_after = if is_malformed || is_end_unknown {
             Unseen::Smuggled
         } else {
             Unseen::Nothing
         };
         self.queue.note_unseen(match (is_smuggling, &body) {
             (true, _) => Unseen::Smuggled,
-            (false, None) if is_faulty => Unseen::Hidden,
+            (false, None) if is_faulty && !is_end_unknown => Unseen::Hidden,
             (false, _) => Unseen::Nothing,
         });
         self.half(side).state = match body {
             Some(body) => State::Body(body),
-            None if is_malformed => State::Hunt,
-            None if framing == Framing::Unknown || kind == Kind::Simple => State::Ignore,
+            None if is_malformed || is_end_unknown => State::Hunt,
             // What follows is not HTTP if the server agrees.
             None if kind == Kind::Connect => State::Hunt,
             None => State::Start,

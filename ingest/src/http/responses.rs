@@ -6,7 +6,7 @@ use super::detect::Detection;
 use super::exchange::{Exchange, Outcome};
 use super::half::State;
 use super::head::ResponseHead;
-use super::queue::{Kind, Pending, Unseen};
+use super::queue::{Kind, Loss, Pending, Unseen};
 use super::shared::{fields_bytes, share};
 use crate::packet::Nanos;
 use crate::tcp::{Side, Stamp};
@@ -28,9 +28,14 @@ impl Connection {
         }
         let framing_to_other = head.framing(false);
         let framing_to_head = head.framing(true);
+        let is_other_version = head.is_other_version;
         let mut pending = self.answered(head, started, out);
         if is_tunnel(&pending) {
             return self.upgrade(pending, time, out);
+        }
+        if is_other_version {
+            pending.exchange.outcome = Outcome::Error;
+            self.notes.malformed_lines += 1;
         }
         let (framing, is_faulty) = if pending.kind == Kind::Head {
             framing_to_head
@@ -43,8 +48,16 @@ impl Connection {
         }
         pending.exchange.resp_body_framing = framing.word();
         if framing == Framing::Unknown {
+            self.settle_request(&mut pending);
             out.push(pending.into_exchange(Outcome::Error));
-            return self.stop(Outcome::NoResponse, out);
+            self.half(side).state = State::Hunt;
+            return self.queue.lose_responses(&Loss {
+                time,
+                start: started.place,
+                end: started.place.saturating_add(head_len),
+                is_whole: false,
+                unseen: Unseen::Hidden,
+            });
         }
         pending.exchange.resp_body_bytes = Some(0);
         let may_omit_request_body = pending.expects_continue && !pending.is_request_done;
@@ -91,6 +104,7 @@ impl Connection {
             pending.exchange.resp_body_bytes = Some(0);
         }
         self.last_response = Some(self.response_until(time));
+        self.settle_request(&mut pending);
         out.push(pending.into_exchange(Outcome::Truncated));
     }
 
@@ -107,6 +121,7 @@ impl Connection {
     fn answered(&mut self, head: ResponseHead, started: Stamp, out: &mut Vec<Exchange>) -> Pending {
         let ResponseHead {
             version: _,
+            is_other_version: _,
             status,
             fields,
         } = head;
@@ -115,21 +130,23 @@ impl Connection {
             self.miss_requests(client, received, started.time, out);
         }
         self.response_place = started.place;
-        let lost = |pending: Pending| out.push(pending.into_exchange(Outcome::Truncated));
-        let mut pending = self
-            .queue
-            .answer(&started, lost)
-            .unwrap_or_else(|| Pending {
-                id: 0,
-                exchange: Box::new(Exchange::unknown(Outcome::NoRequest)),
-                kind: Kind::Unknown,
-                is_request_done: true,
-                expects_continue: false,
-                is_path_cut: false,
-                received: None,
-                unseen_before: Unseen::Nothing,
-                bytes: size_of::<Pending>() + size_of::<Exchange>(),
-            });
+        let mut lost = Vec::new();
+        let answered = self.queue.answer(&started, |pending| lost.push(pending));
+        for mut pending in lost {
+            self.settle_request(&mut pending);
+            out.push(pending.into_exchange(Outcome::Truncated));
+        }
+        let mut pending = answered.unwrap_or_else(|| Pending {
+            id: 0,
+            exchange: Box::new(Exchange::unknown(Outcome::NoRequest)),
+            kind: Kind::Unknown,
+            is_request_done: true,
+            expects_continue: false,
+            is_path_cut: false,
+            received: None,
+            unseen_before: Unseen::Nothing,
+            bytes: size_of::<Pending>() + size_of::<Exchange>(),
+        });
         pending.bytes += fields_bytes(&fields);
         let exchange = &mut pending.exchange;
         exchange.response_time = Some(started.time);
@@ -146,6 +163,10 @@ impl Connection {
         pending.exchange.end_time = Some(time);
         pending.exchange.resp_body_framing = Framing::None.word();
         pending.exchange.resp_body_bytes = Some(0);
+        if pending.id != 0 {
+            // What the client sent behind it was meant for the other protocol, whatever it looks like.
+            self.notes.not_http += self.queue.clear();
+        }
         out.push(pending.into_exchange(Outcome::Upgraded));
         self.stop(Outcome::NoResponse, out);
     }
@@ -163,6 +184,7 @@ impl Connection {
             self.last_response = Some(self.response_until(time));
         }
         if pending.is_request_done || outcome != Outcome::Ok {
+            self.settle_request(&mut pending);
             out.push(pending.into_exchange(outcome));
             return;
         }
@@ -174,6 +196,17 @@ impl Connection {
             .is_none_or(|body| body.is_wire() || (body.is_optional && body.is_untouched()));
         if will_not_end {
             self.request_will_not_end(client, out);
+        }
+    }
+
+    /// Notes how much was received of the body of a request whose row does not wait for the rest.
+    pub(super) fn settle_request(&mut self, pending: &mut Pending) {
+        if pending.is_request_done || pending.id != self.newest_id {
+            return;
+        }
+        let client = self.client;
+        if let Some(body) = client.and_then(|client| self.half(client).body()) {
+            pending.exchange.req_body_bytes = Some(body.bytes());
         }
     }
 

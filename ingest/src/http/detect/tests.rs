@@ -19,8 +19,24 @@ fn requests_are_told_by_their_version_whatever_the_method() {
 }
 
 #[test]
+fn a_method_may_be_any_token_of_a_known_client() {
+    let line = format!("{} / HTTP/1.1\r\n", "x".repeat(5_000));
+    assert_eq!(detect(line.as_bytes()), Detection::No);
+    let client = Some(Detection::Request);
+    let told = detect_as(client, line.as_bytes(), Place::Start);
+    assert_eq!(told, Detection::Request);
+    assert_eq!(detect(&line.as_bytes()[4_900..]), Detection::Request);
+}
+
+#[test]
 fn responses_are_told_by_their_status_line() {
-    for line in ["HTTP/1.1 200 OK\r\n", "HTTP/1.0 404\r\n", "HTTP/1.1 599 \n"] {
+    for line in [
+        "HTTP/1.1 200 OK\r\n",
+        "HTTP/1.0 404\r\n",
+        "HTTP/1.1 599 \n",
+        "HTTP/1.1  200 OK\r\n",
+        "HTTP/2.0 200 OK\r\n",
+    ] {
         assert_eq!(detect(line.as_bytes()), Detection::Response, "{line:?}");
     }
 }
@@ -74,7 +90,21 @@ fn a_request_line_that_breaks_the_rules_is_malformed() {
     assert_eq!(detect_as(client, line, Place::Start), Detection::Malformed);
     let packet = detect_as(client, line, Place::Packet);
     assert_eq!(packet, Detection::No, "it may be the rest of another line");
-    for line in ["\x16\x03\x01 \n", "GET /a\x00b\n", "one two three\r\n"] {
+    let first_lines = [
+        "GET /a\x00b\n",
+        "BREW\t/a\tHTTP/1.1\r\n",
+        "BREW /a http/1.1\r\n",
+        "OPTIONS\n",
+        "PUT /a\r\n",
+    ];
+    for line in first_lines {
+        let told = detect_as(client, line.as_bytes(), Place::Start);
+        assert_eq!(told, Detection::Malformed, "{line:?}");
+        assert_ne!(detect(line.as_bytes()), Detection::Malformed, "{line:?}");
+    }
+    let with_field = b"GET /HTTP/1.1\nHost: h\n\n";
+    assert_eq!(detect(with_field), Detection::Malformed);
+    for line in ["\x16\x03\x01 \n", "one two three\r\n", "PRI * HTTP/2.0\r\n"] {
         assert_eq!(
             detect_as(client, line.as_bytes(), Place::Start),
             Detection::No

@@ -199,6 +199,36 @@ fn a_lost_request_leaves_a_response_without_request() {
     );
 }
 
+/// A client that asks again although it has received nothing since, or only the answers to others, does not wait for one.
+#[test]
+fn a_request_behind_one_that_was_lost_shows_that_both_wait() {
+    let mut wire = Wire::acknowledged();
+    wire.connection.begin_at_start();
+    wire.gap(CLIENT, 40).client(get("/2"));
+    wire.server([ok(1), ok(2)].concat());
+    assert_eq!(
+        wire.lines(),
+        [
+            "GET /2 - - truncated",
+            "- - 200 1 no_request",
+            "- - 200 2 no_request"
+        ]
+    );
+    let mut wire = Wire::acknowledged();
+    wire.client(get("/1")).server(ok(1));
+    wire.gap(CLIENT, 40).client(get("/3"));
+    wire.server([ok(2), ok(3)].concat());
+    assert_eq!(
+        wire.lines(),
+        [
+            "GET /1 200 1 ok",
+            "GET /3 - - truncated",
+            "- - 200 2 no_request",
+            "- - 200 3 no_request"
+        ]
+    );
+}
+
 #[test]
 fn several_lost_responses_are_told_when_the_client_asks_one_after_the_other() {
     let mut wire = Wire::new();

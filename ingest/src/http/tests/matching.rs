@@ -92,7 +92,25 @@ fn the_servers_end_answers_what_waits() {
         .client(get("/2"))
         .close(SERVER);
     assert_eq!(wire.lines(), ["GET /1 200 1 ok", "GET /2 - - no_response"]);
+    // A request that crosses with the end.
+    wire.client(get("/3"));
+    assert!(!wire.connection.is_stopped());
+    wire.end(End::Reset);
+    assert_eq!(wire.lines()[2..], ["GET /3 - - reset"]);
     assert!(wire.connection.is_stopped());
+}
+
+/// Of a response whose first bytes were sent again, the end passed before the beginning.
+#[test]
+fn a_response_is_whole_when_its_last_missing_byte_has_passed() {
+    let mut wire = Wire::new();
+    wire.client(get("/1"));
+    wire.time = 10;
+    wire.server("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab");
+    wire.time = 5;
+    wire.server("cd");
+    assert_eq!(wire.one().ttfb_ns(), Some(10));
+    assert_eq!(wire.one().latency_ns(), Some(10));
 }
 
 #[test]

@@ -42,6 +42,8 @@ pub(super) struct Application {
     held_bytes: usize,
     /// Whether it was joined after its start, or has lost bytes: then messages may begin anywhere.
     may_begin_late: bool,
+    /// Whether it was joined after its start.
+    is_joined: bool,
     /// The last protocol that was recognised, and who asked in it.
     word: Option<&'static str>,
     last_client: Option<Side>,
@@ -164,6 +166,7 @@ impl Application {
         if begins {
             let mut streams = new_streams(context.settings);
             streams[index(segment.side)].start_at(segment.seq);
+            self.is_joined = true;
             self.streams = Some(streams);
             self.protocol = Protocol::default();
         }

@@ -77,7 +77,8 @@ impl Application {
         if let Some(ack) = segment.ack {
             streams[index(other)].join_at(ack, max_before);
         }
-        self.may_begin_late |= streams.iter().any(Stream::is_joined);
+        self.is_joined |= streams.iter().any(Stream::is_joined);
+        self.may_begin_late |= self.is_joined;
     }
 
     /// Takes a segment in its place among those of the other side.

@@ -204,7 +204,10 @@ impl Application {
         let (word, decided) = match told {
             Told::Http => {
                 let config = Arc::clone(&context.settings.http);
-                let connection = http::Connection::new(config);
+                let mut connection = http::Connection::new(config);
+                if !self.is_joined {
+                    connection.begin_at_start();
+                }
                 ("http", Protocol::Http(Box::new(connection)))
             }
             Told::Dns => ("dns", Protocol::Dns(Box::default())),

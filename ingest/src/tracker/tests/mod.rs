@@ -8,6 +8,7 @@ use weir_storage::{CaptureLoss, DnsEvent, Flow, HttpEvent, Process, Row};
 
 use super::*;
 
+mod conversations;
 mod datagrams;
 mod limits;
 mod live;
