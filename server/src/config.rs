@@ -29,7 +29,7 @@ const MAX_MEMORY: ByteSize = ByteSize::tib(1);
 const DEFAULT_LOCAL_CACHE: ByteSize = ByteSize::gib(10);
 const DEFAULT_SPILL_AGE: Duration = Duration::from_mins(1);
 const DEFAULT_FLOW_INTERVAL: Duration = Duration::from_secs(10);
-const DEFAULT_DNS_TIMEOUT: Duration = Duration::from_secs(5);
+const DEFAULT_DNS_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The settings as written, on the command line or in the file; what is not written has its default.
 #[derive(Debug, Default, clap::Args, Deserialize)]
@@ -93,7 +93,7 @@ pub(crate) struct Settings {
     #[serde(deserialize_with = "duration")]
     pub flow_interval: Option<Duration>,
 
-    /// How long a DNS query waits for its answer before its row says timeout [default: 5s]
+    /// How long a DNS query waits for its answer (since it was sent last) before its row says timeout [default: 10s]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     #[serde(deserialize_with = "duration")]
     pub dns_timeout: Option<Duration>,

@@ -89,7 +89,7 @@ tables! {
         outcome: Word,
     }
 
-    /// One row a DNS query, with its response where one was seen. Its `time` is that of the query.
+    /// One row a DNS question, with its response where one was seen. Its `time` is that of the query (when it was sent first).
     DnsEvent(DnsEventBuilder) = "dns_events", identity: IdentityColumns {
         /// From the query to its response; NULL without response.
         latency_ns: Int64("ns"),
@@ -109,18 +109,30 @@ tables! {
         transport: Word,
         /// Identifier in the DNS header.
         dns_id: Int64,
-        /// Name asked for, lower case, without the final dot; "." for the root.
+        /// Kind of query as the usual word: QUERY, NOTIFY, UPDATE, STATUS, IQUERY, DSO, or OPCODE<n>.
+        opcode: Word,
+        /// Name asked for (of an update: its zone), lower case, without the final dot; "." for the root.
         qname: Text,
         /// Type asked for as the usual word (A, AAAA, MX), TYPE<n> where it has none.
         qtype: Text,
+        /// Class asked for as the usual word (IN, CH, ANY), CLASS<n> where it has none.
+        qclass: Text,
         /// Response code as the usual word (NOERROR, NXDOMAIN, SERVFAIL); NULL without response.
         rcode: Text,
         /// Records of the answer section.
         answers: DnsAnswers,
         /// Addresses in the answer section (A and AAAA).
         answer_ips: TextList,
-        /// Flags of the response (of the query without one), lower case, separated by spaces: aa tc rd ra ad cd.
+        /// Flags of the response (of the query without one), lower case, separated by spaces: aa tc rd ra ad cd, and do where EDNS asks for DNSSEC records; of LLMNR: c tc t.
         flags: Text,
+        /// Largest UDP payload that the client takes (the server, where the query was not captured), as EDNS says; NULL without EDNS.
+        edns_udp_size: Int64("bytes"),
+        /// Subnet of the client that EDNS tells, with the prefix lengths of source and scope: 192.0.2.0/24/0.
+        client_subnet: Text,
+        /// Of a dynamic update, its prerequisites and then its updates in the words of nsupdate: prereq nxdomain a.example, update add a.example 60 A 192.0.2.1; else NULL.
+        updates: TextList,
+        /// How often the query was sent again before its response came or it was given up; NULL where the query was not captured.
+        retransmits: Int64,
         /// How it ended: ok (answered, whatever the rcode), timeout (no answer in time), no_query (a response whose query was not captured), error (not valid DNS), unanswered (capture ended while waiting).
         outcome: Word,
     }
@@ -165,7 +177,7 @@ tables! {
         tcp_flags: Text,
         /// Application protocol where it was recognised: http, dns, tls.
         l7: Word,
-        /// Name that a DNS answer gave the dst address.
+        /// Name by which the process that opened the connection knew the dst address then, from the DNS answers that it saw itself; see docs/capture.md.
         dst_name: Text,
     }
 

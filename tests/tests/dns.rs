@@ -1,7 +1,7 @@
 //! DNS between dig and dnsmasq on an odd port, as rows of `dns_events`.
 
 use serde_json::Value;
-use weir_tests::{Dnsmasq, Lab, Place, Row, Weir, assert_column};
+use weir_tests::{Dnsmasq, Lab, Place, Row, Weir, assert_column, free_port};
 
 const ROWS: &str = "SELECT * FROM dns_events ORDER BY time, role";
 
@@ -184,4 +184,156 @@ fn a_resolver_alone_in_the_cgroup_gives_server_rows_only() {
     let rows = weir.exactly(1, ROWS);
     assert_column(&rows, "role", "server");
     assert_column(&rows, "process", "dnsmasq");
+}
+
+#[test]
+fn a_query_that_is_sent_again_is_one_row_with_the_count() {
+    let Some(lab) = Lab::new("dns-again", &["dig", "dnsmasq"]) else {
+        return;
+    };
+    let weir = lab.weir_with(&["--dns-timeout", "2s"]);
+    let dns = Dnsmasq::start(Place::OUTSIDE);
+    dns.python(lab.inside(), "repeat", &["www.silent.test", "4", "500"]);
+    let rows = weir.exactly(1, ROWS);
+    assert_column(&rows, "outcome", "timeout");
+    assert_column(&rows, "retransmits", 3);
+    assert_column(&rows, "dns_id", 7);
+    assert_eq!(weir.losses(), 0);
+}
+
+#[test]
+fn a_truncated_answer_and_its_retry_over_tcp_are_rows() {
+    let Some(lab) = Lab::new("dns-truncated", &["dig", "dnsmasq"]) else {
+        return;
+    };
+    let weir = lab.weir();
+    let dns = Dnsmasq::start(Place::OUTSIDE);
+    dns.dig_with(lab.inside(), "long.weir.test", "TXT", &["+noedns"]);
+    let rows = weir.exactly(2, "SELECT * FROM dns_events ORDER BY transport");
+    let [tcp, udp] = rows.try_into().expect("exactly two");
+    let flags = |row: &Row| row.text("flags").map(str::to_owned).unwrap_or_default();
+    assert_eq!(
+        (tcp.text("transport"), udp.text("transport")),
+        (Some("tcp"), Some("udp"))
+    );
+    assert!(flags(&udp).split(' ').any(|flag| flag == "tc"), "{udp:?}");
+    assert!(flags(&tcp).split(' ').all(|flag| flag != "tc"), "{tcp:?}");
+    let [text] = records(&tcp).try_into().expect("one record");
+    assert_eq!(text.matches('x').count(), 1000);
+    for row in [tcp, udp] {
+        assert_eq!(row.text("qname"), Some("long.weir.test"));
+        assert_eq!(row.text("outcome"), Some("ok"));
+        assert_eq!(row.int("retransmits"), Some(0));
+    }
+}
+
+#[test]
+fn edns_tells_size_flag_and_subnet() {
+    let Some(lab) = Lab::new("dns-edns", &["dig", "dnsmasq"]) else {
+        return;
+    };
+    let weir = lab.weir();
+    let dns = Dnsmasq::start(Place::OUTSIDE);
+    let options = ["+dnssec", "+bufsize=1400", "+subnet=198.51.100.0/24"];
+    dns.dig_with(lab.inside(), "www.weir.test", "A", &options);
+    dns.dig_with(lab.inside(), "www.weir.test", "A", &["+noedns"]);
+    let rows = weir.exactly(2, ROWS);
+    assert_eq!(rows[0].int("edns_udp_size"), Some(1400));
+    assert!(
+        rows[0]
+            .text("client_subnet")
+            .is_some_and(|subnet| subnet.starts_with("198.51.100.0/24/")),
+        "{rows:?}"
+    );
+    assert!(
+        rows[0]
+            .text("flags")
+            .is_some_and(|flags| flags.ends_with(" do")),
+        "{rows:?}"
+    );
+    assert_eq!(rows[1].int("edns_udp_size"), None);
+    assert_eq!(rows[1].text("client_subnet"), None);
+    assert_column(&rows, "opcode", "QUERY");
+    assert_column(&rows, "qclass", "IN");
+}
+
+#[test]
+fn a_dynamic_update_says_what_it_wants() {
+    let Some(lab) = Lab::new("dns-update", &["dnsmasq"]) else {
+        return;
+    };
+    let weir = lab.weir();
+    let dns = Dnsmasq::start(Place::OUTSIDE);
+    dns.python(
+        lab.inside(),
+        "update",
+        &["weir.test", "new.weir.test", "192.0.2.77"],
+    );
+    let rows = weir.exactly(1, ROWS);
+    assert_column(&rows, "opcode", "UPDATE");
+    assert_column(&rows, "qname", "weir.test");
+    assert_column(&rows, "qtype", "SOA");
+    assert_eq!(
+        *rows[0].value("updates"),
+        serde_json::json!([
+            "prereq nxrrset new.weir.test A",
+            "update add new.weir.test 60 A 192.0.2.77"
+        ])
+    );
+}
+
+const VISITS: &str = "SELECT * FROM flows WHERE role = 'client' AND dst_ip = '127.0.0.42' \
+    AND state = 'closed' ORDER BY start_time";
+
+/// Names of `flows.dst_name`, in the order of the rows.
+fn names(rows: &[Row]) -> Vec<Option<&str>> {
+    rows.iter().map(|row| row.text("dst_name")).collect()
+}
+
+#[test]
+fn processes_know_one_address_by_the_names_that_they_asked_for_themselves() {
+    let Some(lab) = Lab::new("dns-own-names", &["dnsmasq"]) else {
+        return;
+    };
+    let weir = lab.weir();
+    let dns = Dnsmasq::start(lab.inside());
+    let port = free_port().to_string();
+    let address = "127.0.0.42";
+    let _server = lab
+        .inside()
+        .python_server("tcp.py", &["serve", &port, address]);
+    for name in ["here.weir.test", "there.weir.test", "alias.weir.test"] {
+        dns.python(lab.inside(), "visit", &[&port, name]);
+    }
+    // Who has not asked knows no name, whatever others have asked.
+    lab.inside()
+        .run_python("tcp.py", &["send", address, &port, "10"]);
+    let rows = weir.exactly(4, VISITS);
+    assert_eq!(
+        names(&rows),
+        [
+            Some("here.weir.test"),
+            Some("there.weir.test"),
+            Some("alias.weir.test"),
+            None
+        ]
+    );
+}
+
+#[test]
+fn a_connection_keeps_the_name_that_it_was_opened_by() {
+    let Some(lab) = Lab::new("dns-kept-name", &["dnsmasq"]) else {
+        return;
+    };
+    let weir = lab.weir();
+    let dns = Dnsmasq::start(Place::OUTSIDE);
+    let port = free_port().to_string();
+    let _server = lab
+        .inside()
+        .python_server("tcp.py", &["serve", &port, "127.0.0.42"]);
+    let names_in_turn = ["here.weir.test", "there.weir.test", "alias.weir.test"];
+    let arguments = [&[port.as_str()][..], &names_in_turn].concat();
+    dns.python(lab.inside(), "visit", &arguments);
+    let rows = weir.exactly(3, VISITS);
+    assert_eq!(names(&rows), names_in_turn.map(Some));
 }

@@ -326,6 +326,7 @@ fn process_of(
     );
     Process {
         pid: draw.between(2_000, 4_000_000),
+        start_ns: 0,
         name: Some(name.into()),
         exe: Some(exe.into()),
         cgroup: Some(cgroup.into()),

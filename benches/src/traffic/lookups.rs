@@ -234,12 +234,18 @@ impl Asker<'_> {
             server_port: Some(53),
             transport: Some("udp"),
             dns_id: Some(self.draw.between(0, 65_536)),
+            opcode: Some("QUERY"),
             qname: Some(name.into()),
             qtype: Some(qtype.into()),
+            qclass: Some("IN".into()),
             rcode: None,
             answers: None,
             answer_ips: None,
             flags: Some("rd".into()),
+            edns_udp_size: None,
+            client_subnet: None,
+            updates: None,
+            retransmits: Some(0),
             outcome: Some("timeout"),
         }
     }

@@ -1,10 +1,10 @@
 //! Is this payload DNS? Asked of every UDP flow and of TCP connections, whatever their ports.
 
-use super::message::{Counts, HEADER_BYTES, Header, read_header};
+use super::message::{Counts, Flags, HEADER_BYTES, Header, read_header};
 use super::wire::{Cursor, Fault, Letters};
 use super::words::rtype;
 
-/// DNS, multicast DNS, LLMNR: on these ports a payload that is no DNS is broken DNS.
+/// DNS, multicast DNS, LLMNR: on these ports a payload that might be DNS is, though it may be broken.
 const WELL_KNOWN_PORTS: [u16; 3] = [53, 5353, 5355];
 /// The shortest question: the root, a type, a class.
 const QUESTION_BYTES: u64 = 5;
@@ -18,13 +18,13 @@ pub fn is_well_known_port(port: u16) -> bool {
 
 /// Whether a UDP payload of `payload_len` bytes, of which a prefix was captured, is to be read as DNS.
 ///
-/// On a well-known port whatever has room for a header is: broken DNS there makes a row with outcome `error`. On any
-/// other port the whole message has to be right: one question, flags and counts that go together, names of printable
+/// On a well-known port whatever has a header that means something is, or a question: broken DNS there makes a row with
+/// outcome `error`, and other protocols that use the port to get through make none. On any other port the whole message has to be right: one question, flags and counts that go together, names of printable
 /// characters, known classes, and sections that end where the payload ends. `NetBIOS` names (port 137) have the same
 /// format and are told apart by their encoded names.
 pub fn looks_like_dns(payload: &[u8], payload_len: u32, is_well_known_port: bool) -> bool {
     if is_well_known_port {
-        return payload.len() >= HEADER_BYTES;
+        return may_be_dns(payload, payload_len);
     }
     check(payload, payload_len).is_ok()
 }
@@ -55,9 +55,7 @@ pub fn looks_like_dns_over_tcp(prefix: &[u8], is_well_known_port: bool) -> Detec
         return Detection::NeedMore;
     }
     let is_dns = if is_well_known_port {
-        let mut cursor = Cursor::new(message, 0..message.len());
-        // Nothing vouches for the port but the header: other protocols on port 53 stop here.
-        read_header(&mut cursor).is_ok_and(|header| is_plausible(&header, u32::from(length)))
+        may_be_dns(message, u32::from(length))
     } else {
         match check(message, u32::from(length)) {
             Ok(()) => true,
@@ -70,6 +68,47 @@ pub fn looks_like_dns_over_tcp(prefix: &[u8], is_well_known_port: bool) -> Detec
     } else {
         Detection::No
     }
+}
+
+/// Whether a payload on a well-known port is DNS, and be it broken: its counts go with its length and its kind is one
+/// that was ever assigned, or its question can be read.
+fn may_be_dns(payload: &[u8], payload_len: u32) -> bool {
+    let mut cursor = Cursor::new(payload, 0..payload.len());
+    let Ok(header) = read_header(&mut cursor) else {
+        return false;
+    };
+    if header.counts.questions > 0
+        && cursor
+            .name(Letters::Lower)
+            .is_ok_and(|name| is_ordinary_name(&name))
+        && cursor.u16().is_ok_and(|qtype| qtype != 0)
+        && cursor.u16().is_ok_and(is_class)
+    {
+        return true;
+    }
+    let is_empty = header.counts == Counts::default();
+    let has_more = payload_len as usize > HEADER_BYTES;
+    is_opcode_assigned(header.flags) && fits(&header, payload_len) && !(is_empty && has_more)
+}
+
+/// Query, IQUERY, status, notify, update, stateful operations.
+fn is_opcode_assigned(flags: Flags) -> bool {
+    matches!(flags.opcode(), 0..=2 | 4..=6)
+}
+
+/// Whether what a header announces has room in the message.
+fn fits(header: &Header, payload_len: u32) -> bool {
+    let Counts {
+        questions,
+        answers,
+        authorities,
+        additionals,
+    } = header.counts;
+    let asked = HEADER_BYTES as u64 + QUESTION_BYTES * u64::from(questions);
+    let records = u64::from(answers) + u64::from(authorities) + u64::from(additionals);
+    let room = u64::from(payload_len);
+    // A message that was cut with TC may hold fewer records than it announces.
+    asked <= room && (asked + RECORD_BYTES * records <= room || header.flags.is_truncated())
 }
 
 /// Whether the numbers of a header go together, and with the length of the message.
@@ -85,13 +124,8 @@ fn is_plausible(header: &Header, payload_len: u32) -> bool {
         authorities,
         additionals,
     } = *counts;
-    let records = u64::from(answers) + u64::from(authorities) + u64::from(additionals);
-    let least =
-        HEADER_BYTES as u64 + QUESTION_BYTES * u64::from(questions) + RECORD_BYTES * records;
-    // A message that was cut with TC may hold less than it announces.
-    let fits = least <= u64::from(payload_len) || flags.is_truncated();
     let opcode_is_used = matches!(flags.opcode(), 0 | 4 | 5);
-    if !fits || flags.has_reserved() || !opcode_is_used || questions > 1 {
+    if !fits(header, payload_len) || flags.has_reserved() || !opcode_is_used || questions > 1 {
         return false;
     }
     if flags.is_response() {

@@ -7,8 +7,14 @@ use weir_storage::{DnsEvent, Identity};
 
 use crate::packet::Nanos;
 
+use super::edns::Edns;
 use super::message::{Flags, Question};
-use super::words::{rcode_word, rtype, type_word};
+use super::words::{class_word, opcode_word, rcode_word, rtype, type_word};
+
+/// The port of multicast DNS.
+const MDNS_PORT: u16 = 5353;
+/// The port of LLMNR.
+const LLMNR_PORT: u16 = 5355;
 
 /// What carried a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -74,14 +80,22 @@ pub struct Lookup<K> {
     pub transport: Transport,
     /// Identifier.
     pub id: u16,
-    /// The first question.
+    /// Kind of query, of 4 bits.
+    pub opcode: u8,
+    /// The question; `None` where the message has none, or none that could be read.
     pub question: Option<Question>,
     /// Response code.
     pub rcode: Option<u16>,
     /// Records of the answer section.
     pub answers: Option<Vec<DnsAnswer>>,
+    /// What an update wants, in the words of nsupdate; of other messages empty.
+    pub updates: Vec<String>,
     /// Flags of the response, of the query without one.
     pub flags: Flags,
+    /// What EDNS tells: the size of the query, the subnet of the response, each of the other where the one has none.
+    pub edns: Option<Edns>,
+    /// How often the query was sent again; `None` without query.
+    pub retransmits: Option<u32>,
     /// How it ended.
     pub outcome: Outcome,
 }
@@ -122,12 +136,29 @@ impl<K> Lookup<K> {
             server,
             transport,
             id,
+            opcode,
             question,
             rcode,
             answers,
+            updates,
             flags,
+            edns,
+            retransmits,
             outcome,
         } = self;
+        // Multicast DNS gives the highest bit of the class another meaning (RFC 6762, section 18.12).
+        let is_multicast = [client, server].iter().any(|end| end.port() == MDNS_PORT);
+        let is_llmnr = [client, server].iter().any(|end| end.port() == LLMNR_PORT);
+        let mut flags = if is_llmnr {
+            flags.llmnr_words()
+        } else {
+            flags.words()
+        };
+        if edns.as_ref().is_some_and(|edns| edns.dnssec_ok) {
+            let blank = if flags.is_empty() { "" } else { " " };
+            flags.push_str(blank);
+            flags.push_str("do");
+        }
         DnsEvent {
             time: time.div_euclid(1_000),
             identity,
@@ -140,14 +171,22 @@ impl<K> Lookup<K> {
             server_port: Some(server.port()),
             transport: Some(transport.word()),
             dns_id: Some(i64::from(id)),
+            opcode: Some(opcode_word(opcode)),
             qtype: question
                 .as_ref()
                 .map(|question| type_word(question.qtype).into()),
+            qclass: question
+                .as_ref()
+                .map(|question| class_word(question.class_without_bit(is_multicast)).into()),
             qname: question.map(|question| question.name),
             rcode: rcode.map(|rcode| rcode_word(rcode).into()),
             answers,
             answer_ips,
-            flags: Some(flags.words().into()),
+            flags: Some(flags.into()),
+            edns_udp_size: edns.as_ref().map(|edns| i64::from(edns.udp_size)),
+            client_subnet: edns.and_then(|edns| edns.client_subnet).map(Into::into),
+            updates: (!updates.is_empty()).then_some(updates),
+            retransmits: retransmits.map(i64::from),
             outcome: Some(outcome.word()),
         }
     }

@@ -1,26 +1,31 @@
 //! Queries and responses become lookups.
 //!
 //! - A query is told from others by its conversation, its client, its identifier and its first question. Sent again
-//!   before it is answered, it is one lookup, and its latency counts from the first time: that is how long the program
-//!   waited. Asked again after its answer, it is a new one.
-//! - A message with several questions (in practice only multicast DNS sends such) is one lookup, of its first question.
+//!   before it is answered, it is one lookup that counts how often, and its latency counts from the first time: that is
+//!   how long the program waited. Asked again after its answer, it is a new one.
+//! - A query has timed out when it was not answered for a while after it was sent last. One that is sent again and again
+//!   is given up after some times that while, and goes on as a new one.
+//! - A message with several questions is a lookup for each, with the answers that belong to it: in multicast DNS it means
+//!   the same as several messages (RFC 6762, section 5.3), elsewhere it is hardly ever seen (RFC 9619).
 //! - The first response makes the lookup. A second one is a duplicate, one that comes after the timeout is late; both
 //!   make no lookup and are counted. A response to nothing is a lookup of its own with [`Outcome::NoQuery`].
 //! - A response without a question (an error of some servers) belongs to the first query with its identifier.
 //! - A multicast query (RFC 6762, and LLMNR of RFC 4795) is answered by whoever else answers first, by unicast or
-//!   multicast, with a record for any of its questions. Further answers count as duplicates. What the asker itself
-//!   announces is no answer: who probes for a name and then takes it was told nothing.
+//!   multicast, with a record for its question. The same answer again is a duplicate; what others answer later is a lookup
+//!   of its own without query, as an announcement is. What the asker itself announces is no answer: who probes for a name
+//!   and then takes it was told nothing.
 //! - A zone transfer is one lookup with the answers of its first message.
 
 mod counters;
 mod multicast;
 mod query;
+mod share;
 
 use std::net::SocketAddr;
 
 use crate::packet::Nanos;
 
-use super::aged::AgedMap;
+use super::aged::{AgedMap, Limits};
 use super::detect::is_well_known_port;
 use super::lookup::{Lookup, Outcome, Transport};
 use super::message::{Completeness, Message};
@@ -31,23 +36,28 @@ pub use counters::Counters;
 
 /// A late or second response is known as such for so many timeouts.
 const LINGER_TIMEOUTS: i64 = 6;
+/// A query that is sent again and again waits for so many timeouts.
+const LONGEST_TIMEOUTS: i64 = 6;
+/// Bytes of text for each query that may wait; a few may have more.
+const TEXT_BYTES: usize = 512;
 /// Multicast queries are looked through one by one, so fewer of them wait.
 const MULTICAST_SHARE: usize = 16;
 
 /// Limits of a [`Matcher`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
-    /// After so many nanoseconds without response a query has timed out.
+    /// After so many nanoseconds without response since it was sent last a query has timed out. Longer than the 5 s
+    /// after which the resolver of glibc, systemd-resolved and dig send a query again.
     pub timeout_ns: i64,
-    /// Queries that wait at a time, of all clients together (and a sixteenth more of multicast queries); the oldest
-    /// gives way.
+    /// Queries that wait at a time, of all clients together (and a sixteenth more of multicast queries), with 512 bytes
+    /// of text each; the oldest gives way.
     pub max_pending: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            timeout_ns: 5_000_000_000,
+            timeout_ns: 10_000_000_000,
             max_pending: 16_384,
         }
     }
@@ -86,12 +96,19 @@ pub struct Matcher<K> {
 impl<K: Ord + Clone> Matcher<K> {
     /// An empty one.
     pub fn new(settings: Settings) -> Self {
-        let multicast = settings.max_pending / MULTICAST_SHARE;
+        let unicast = Limits {
+            entries: settings.max_pending,
+            weight: settings.max_pending.saturating_mul(TEXT_BYTES),
+        };
+        let multicast = Limits {
+            entries: unicast.entries / MULTICAST_SHARE,
+            weight: unicast.weight / MULTICAST_SHARE,
+        };
         Self {
             settings,
-            pending: AgedMap::new(settings.max_pending),
+            pending: AgedMap::new(unicast),
             pending_multicast: AgedMap::new(multicast),
-            settled: AgedMap::new(settings.max_pending),
+            settled: AgedMap::new(unicast),
             settled_multicast: AgedMap::new(multicast),
             counters: Counters::default(),
         }
@@ -100,7 +117,7 @@ impl<K: Ord + Clone> Matcher<K> {
     /// Takes a message; what it completes, and what has timed out before it, goes to `out`.
     pub fn message(&mut self, passage: Passage<K>, message: Message, out: &mut Vec<Lookup<K>>) {
         self.expire(passage.first_byte, out);
-        self.counters.extra_questions += message.questions.len().saturating_sub(1) as u64;
+        self.counters.extra_questions += u64::from(message.questions_left_out);
         self.counters.cut_by_capture +=
             u64::from(message.completeness == Completeness::CutByCapture);
         self.counters.answers_left_out += u64::from(message.answers_left_out);
@@ -116,27 +133,16 @@ impl<K: Ord + Clone> Matcher<K> {
     /// Gives up queries that have waited for the timeout at `now`. To be called now and then when no messages come.
     pub fn expire(&mut self, now: Nanos, out: &mut Vec<Lookup<K>>) {
         let deadline = now.saturating_sub(self.settings.timeout_ns);
-        let is_over = |waiting: &Waiting<K>| waiting.passage.first_byte <= deadline;
-        let timed_out = |is_transfer| Settled {
-            at: now,
-            how: Settlement::TimedOut,
-            is_transfer,
-        };
+        let is_over = |waiting: &Waiting<K>| waiting.last_sent <= deadline;
         while self.pending.oldest().is_some_and(is_over)
             && let Some((asked, waiting)) = self.pending.pop_oldest()
         {
-            let is_transfer = waiting.is_transfer();
-            out.push(waiting.without_response(Outcome::Timeout));
-            self.settled.insert(asked, timed_out(is_transfer));
+            self.time_out(asked, waiting, now, out);
         }
         while self.pending_multicast.oldest().is_some_and(is_over)
             && let Some((asked, waiting)) = self.pending_multicast.pop_oldest()
         {
-            let questions = waiting.questions.clone();
-            out.push(waiting.without_response(Outcome::Timeout));
-            let settled = timed_out(false);
-            self.settled_multicast
-                .insert(asked, SettledAll { settled, questions });
+            self.time_out_multicast(asked, waiting, now, out);
         }
         let linger = self.settings.timeout_ns.saturating_mul(LINGER_TIMEOUTS);
         let forgotten = now.saturating_sub(linger);
@@ -159,26 +165,57 @@ impl<K: Ord + Clone> Matcher<K> {
     /// Gives up every query: the capture is over.
     pub fn finish(&mut self, out: &mut Vec<Lookup<K>>) {
         while let Some((_, waiting)) = self.pending.pop_oldest() {
-            out.push(waiting.without_response(Outcome::Unanswered));
+            waiting.without_response(Outcome::Unanswered, out);
         }
         while let Some((_, waiting)) = self.pending_multicast.pop_oldest() {
-            out.push(waiting.without_response(Outcome::Unanswered));
+            waiting.without_response(Outcome::Unanswered, out);
         }
     }
 
     fn query(&mut self, passage: Passage<K>, message: Message, out: &mut Vec<Lookup<K>>) {
         let client = passage.source;
         let asked = Asked::of(&passage, client, &message);
-        if self.pending.get(&asked).is_some() {
-            return;
+        if let Some(waiting) = self.pending.get_mut(&asked) {
+            if waiting.sent_again(passage.first_byte, &self.settings) {
+                self.pending.renew(&asked);
+                return;
+            }
+            if let Some(waiting) = self.pending.remove(&asked) {
+                waiting.without_response(Outcome::Timeout, out);
+            }
         }
         self.settled.remove(&asked);
-        let mut waiting = Waiting::new(passage, message);
-        waiting.questions.truncate(1);
-        if let Some((_, evicted)) = self.pending.insert(asked, waiting) {
+        let waiting = Waiting::new(passage, message);
+        self.pending.insert(asked, waiting.weight(), waiting);
+        while let Some((_, evicted)) = self.pending.pop_excess() {
             self.counters.evicted_queries += 1;
-            out.push(evicted.without_response(Outcome::Unanswered));
+            evicted.without_response(Outcome::Unanswered, out);
         }
+    }
+
+    fn time_out(
+        &mut self,
+        asked: Asked<K>,
+        waiting: Waiting<K>,
+        now: Nanos,
+        out: &mut Vec<Lookup<K>>,
+    ) {
+        let is_transfer = waiting.is_transfer();
+        waiting.without_response(Outcome::Timeout, out);
+        let settled = Settled {
+            at: now,
+            how: Settlement::TimedOut,
+            is_transfer,
+        };
+        self.settle(asked, settled);
+    }
+
+    /// Remembers that a query has its row.
+    fn settle(&mut self, asked: Asked<K>, settled: Settled) {
+        let weight = asked.weight();
+        self.settled.insert(asked, weight, settled);
+        // What is forgotten here costs at most that a duplicate looks like a response without query.
+        while self.settled.pop_excess().is_some() {}
     }
 
     fn response(&mut self, passage: Passage<K>, message: Message, out: &mut Vec<Lookup<K>>) {
@@ -191,8 +228,8 @@ impl<K: Ord + Clone> Matcher<K> {
                 how: Settlement::Answered,
                 is_transfer: waiting.is_transfer(),
             };
-            self.settled.insert(asked, settled);
-            out.push(waiting.with_response(&passage, message));
+            self.settle(asked, settled);
+            waiting.with_response(&passage, message, out);
             return;
         }
         if let Some(asked) = self.settled.first_match(&asked)
@@ -214,9 +251,9 @@ impl<K: Ord + Clone> Matcher<K> {
                 how: Settlement::Answered,
                 is_transfer: asked.is_transfer(),
             };
-            self.settled.insert(asked, settled);
+            self.settle(asked, settled);
         }
-        out.push(Lookup::without_query(passage, message));
+        Lookup::without_query(passage, message, out);
     }
 }
 

@@ -5,18 +5,18 @@ use std::sync::Arc;
 use thiserror::Error;
 use weir_storage::table::column::DnsAnswer;
 
+use super::edns::Edns;
 use super::rdata::present;
-use super::wire::{Cursor, Fault, Letters};
-use super::words::{rtype, type_word};
+use super::update;
+use super::wire::{Cursor, Fault, Letters, RecordHeader};
+use super::words::{opcode, rtype, type_word};
 
 /// Bytes of a header.
 pub(super) const HEADER_BYTES: usize = 12;
-/// Questions that are kept; a message with more is an oddity of multicast DNS.
-const MAX_QUESTIONS: usize = 32;
+/// Questions that are kept. In practice only multicast DNS asks more than one at a time, and some dozens at most.
+const MAX_QUESTIONS: usize = 256;
 /// Text of all answers together. A message of 64 KiB can unfold to megabytes through compression pointers.
 const MAX_ANSWER_TEXT: usize = 256 * 1024;
-/// The opcode of a dynamic update (RFC 2136), whose second section holds prerequisites, not answers.
-const OPCODE_UPDATE: u8 = 5;
 
 /// A parsed message. Whatever is wrong with it, what could be read is in here, and [`Self::completeness`] tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,14 +33,19 @@ pub struct Message {
     pub rcode: u16,
     /// Records of each section as the header says.
     pub counts: Counts,
-    /// Whether it has an OPT record (that was read).
-    pub has_edns: bool,
-    /// Questions (of an update: its zone), the first 32.
+    /// What its OPT record says, where it has one (that was read).
+    pub edns: Option<Edns>,
+    /// Questions (of an update: its zone), the first 256.
     pub questions: Vec<Question>,
+    /// Questions that were read but not kept.
+    pub questions_left_out: u32,
     /// Records of the answer section that could be read, without OPT; empty for an update. Names of owners are in
     /// lower case, names in the data as they were sent.
     pub answers: Vec<DnsAnswer>,
-    /// Answers that were read but not kept, since the text of all together is bounded (256 KiB).
+    /// Of an update, its prerequisites and then its updates, each in the words of nsupdate; else empty.
+    pub updates: Vec<String>,
+    /// Answers (of an update: prerequisites and updates) that were read but not kept, since the text of all together
+    /// is bounded (256 KiB).
     pub answers_left_out: u32,
     /// How much of it was there.
     pub completeness: Completeness,
@@ -57,6 +62,17 @@ pub struct Question {
     pub qtype: u16,
     /// Class; in multicast DNS its highest bit asks for a unicast response.
     pub class: u16,
+}
+
+impl Question {
+    /// The class; of multicast DNS without the bit that has another meaning.
+    pub(super) const fn class_without_bit(&self, is_multicast: bool) -> u16 {
+        if is_multicast {
+            self.class & 0x7FFF
+        } else {
+            self.class
+        }
+    }
 }
 
 /// Records of each section.
@@ -108,6 +124,8 @@ impl Flags {
         (0x0020, "ad"),
         (0x0010, "cd"),
     ];
+    /// Conflict, truncated, tentative.
+    const LLMNR_WORDS: [(u16, &'static str); 3] = [(0x0400, "c"), (0x0200, "tc"), (0x0100, "t")];
 
     /// Whether the sender cut the message (TC).
     pub const fn is_truncated(self) -> bool {
@@ -134,7 +152,16 @@ impl Flags {
 
     /// The set flags as lower-case words separated by blanks, of aa tc rd ra ad cd.
     pub fn words(self) -> String {
-        let words: Vec<&str> = Self::WORDS
+        self.words_of(&Self::WORDS)
+    }
+
+    /// The set flags of LLMNR, where the bits have other meanings (RFC 4795, section 2.1.1), of c tc t.
+    pub fn llmnr_words(self) -> String {
+        self.words_of(&Self::LLMNR_WORDS)
+    }
+
+    fn words_of(self, known: &[(u16, &'static str)]) -> String {
+        let words: Vec<&str> = known
             .iter()
             .filter(|(bit, _)| self.0 & bit != 0)
             .map(|(_, word)| *word)
@@ -179,9 +206,11 @@ impl Message {
             flags,
             rcode: flags.rcode(),
             counts,
-            has_edns: false,
+            edns: None,
             questions: Vec::new(),
+            questions_left_out: 0,
             answers: Vec::new(),
+            updates: Vec::new(),
             answers_left_out: 0,
             completeness: Completeness::Whole,
             trailing_bytes: 0,
@@ -204,6 +233,17 @@ impl Message {
         self.completeness == Completeness::Malformed
     }
 
+    /// The same without questions, answers and updates.
+    pub(super) fn clone_without_records(&self) -> Self {
+        Self {
+            questions: Vec::new(),
+            answers: Vec::new(),
+            updates: Vec::new(),
+            edns: self.edns.clone(),
+            ..*self
+        }
+    }
+
     fn read_sections(&mut self, captured: &[u8], cursor: &mut Cursor<'_>) -> Result<(), Fault> {
         for index in 0..usize::from(self.counts.questions) {
             let question = Question {
@@ -213,22 +253,47 @@ impl Message {
             };
             if index < MAX_QUESTIONS {
                 self.questions.push(question);
+            } else {
+                self.questions_left_out += 1;
             }
         }
-        let is_update = self.opcode == OPCODE_UPDATE;
-        let mut answer_text = 0;
+        let Counts {
+            questions: _,
+            answers,
+            authorities,
+            additionals,
+        } = self.counts;
+        if self.opcode == opcode::UPDATE {
+            self.read_updates(captured, cursor, answers, update::prerequisite)?;
+            self.read_updates(captured, cursor, authorities, update::update)?;
+        } else {
+            self.read_answers(captured, cursor)?;
+            for _ in 0..authorities {
+                cursor.name(Letters::AsSent)?;
+                self.read_opt(captured, &cursor.record_header()?);
+            }
+        }
+        for _ in 0..additionals {
+            cursor.name(Letters::AsSent)?;
+            self.read_opt(captured, &cursor.record_header()?);
+        }
+        Ok(())
+    }
+
+    fn read_answers(&mut self, captured: &[u8], cursor: &mut Cursor<'_>) -> Result<(), Fault> {
+        let mut text = 0;
         for _ in 0..self.counts.answers {
             let name = cursor.name(Letters::Lower)?;
             let record = cursor.record_header()?;
-            if record.rtype == rtype::OPT || is_update {
+            if record.rtype == rtype::OPT {
                 continue;
             }
-            if answer_text > MAX_ANSWER_TEXT {
+            if text > MAX_ANSWER_TEXT {
                 self.answers_left_out += 1;
                 continue;
             }
             let data = present(captured, record.rtype, record.data);
-            answer_text += name.len() + data.len();
+            text += name.len() + data.len();
             self.answers.push(DnsAnswer {
                 name,
                 r#type: type_word(record.rtype).into_owned(),
@@ -236,17 +301,44 @@ impl Message {
                 data,
             });
         }
-        let others = u32::from(self.counts.authorities) + u32::from(self.counts.additionals);
-        for _ in 0..others {
-            cursor.name(Letters::AsSent)?;
-            let record = cursor.record_header()?;
-            if record.rtype == rtype::OPT && !self.has_edns {
-                self.has_edns = true;
-                // The highest byte of an OPT record's TTL extends the response code.
-                self.rcode |= (record.ttl >> 24 << 4) as u16;
+        Ok(())
+    }
+
+    /// Reads one section of a dynamic update.
+    fn read_updates(
+        &mut self,
+        captured: &[u8],
+        cursor: &mut Cursor<'_>,
+        count: u16,
+        say: fn(&update::Record<'_>) -> String,
+    ) -> Result<(), Fault> {
+        let mut text: usize = self.updates.iter().map(String::len).sum();
+        for _ in 0..count {
+            let name = cursor.name(Letters::Lower)?;
+            let header = cursor.record_header()?;
+            if text > MAX_ANSWER_TEXT {
+                self.answers_left_out += 1;
+                continue;
             }
+            let said = say(&update::Record {
+                name: &name,
+                header: &header,
+                message: captured,
+            });
+            text += said.len();
+            self.updates.push(said);
         }
         Ok(())
+    }
+
+    /// Takes what an OPT record says; the first one counts.
+    fn read_opt(&mut self, captured: &[u8], record: &RecordHeader) {
+        if record.rtype == rtype::OPT && self.edns.is_none() {
+            let data = captured.get(record.data.clone()).unwrap_or_default();
+            self.edns = Some(Edns::of(record.class, record.ttl, data));
+            // The highest byte of an OPT record's TTL extends the response code.
+            self.rcode |= (record.ttl >> 24 << 4) as u16;
+        }
     }
 }
 

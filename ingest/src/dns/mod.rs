@@ -12,10 +12,12 @@
 //! to keep what is right in it. It also reserves memory by the header's counts, which anyone can forge. `simple-dns`
 //! is the independent encoder that the tests compare with.
 //!
-//! The class of a record or question is not shown: a row tells IN from CH or HS only by its names and data.
+//! The class of a record is not shown; that of its question is.
 
 mod aged;
+mod aliases;
 mod detect;
+mod edns;
 mod encode;
 mod framer;
 mod lookup;
@@ -24,10 +26,12 @@ mod message;
 mod names;
 mod rdata;
 mod service;
+mod update;
 mod wire;
 mod words;
 
 pub use detect::{Detection, is_well_known_port, looks_like_dns, looks_like_dns_over_tcp};
+pub use edns::Edns;
 pub use framer::{Framed, Framer};
 pub use lookup::{Lookup, Outcome, Transport};
 pub use matcher::{Counters, Matcher, Passage, Settings};

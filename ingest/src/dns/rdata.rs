@@ -3,6 +3,9 @@
 //!
 //! A type is one line in [`layout`]: the fields of its data in order.
 
+mod address;
+mod mnemonics;
+
 use std::fmt::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
@@ -33,8 +36,11 @@ enum Field {
     HexRest,
     /// The rest in base64.
     Base64Rest,
-    /// The rest as bytes with dashes (EUI-48, EUI-64).
-    DashedRest,
+    /// The rest in base64, "-" when empty.
+    Base64OrDash,
+    /// So many bytes with dashes between them (EUI-48, EUI-64).
+    Dashed(usize),
+    U64,
     /// A counted salt in hexadecimal, "-" when empty.
     Salt,
     /// A counted hash in base32hex.
@@ -43,6 +49,12 @@ enum Field {
     Type,
     /// The rest as a bitmap of types.
     Types,
+    /// The rest as a bitmap of the types up to 127 (NXT, which came before NSEC).
+    FirstTypes,
+    /// The number of a DNSSEC algorithm as its word, of a certificate type, of a DSYNC scheme.
+    Algorithm,
+    Certificate,
+    Scheme,
     /// Seconds since 1970 as `YYYYMMDDHHmmSS`.
     Date,
     /// 64 bits as four groups of hexadecimal digits.
@@ -53,13 +65,29 @@ enum Field {
     Parameters,
     /// The rest as address prefixes (APL).
     Prefixes,
+    /// The rest as a network service access point, `0x` and hexadecimal.
+    AccessPoint,
+    /// The kind of a gateway, an algorithm and the gateway (IPSECKEY).
+    Gateway,
+    /// A bit, the kind of a relay and the relay (AMTRELAY).
+    Relay,
+    /// An algorithm, a host identity tag and its key (HIP).
+    HostIdentity,
+    /// The rest as names.
+    Names,
+    /// The rest as a bitmap of ports (WKS).
+    Ports,
+    /// A prefix length, the rest of an address, and the name of its prefix (A6).
+    Suffix,
 }
 
 /// The fields of a type's data; `None` for types that are shown as unknown data.
 const fn layout(rtype: u16) -> Option<&'static [Field]> {
     use Field::{
-        Bare, Base64Rest, DashedRest, Date, Hash, HexRest, Location, Locator, Name, Parameters,
-        Prefixes, QuotedRest, Salt, Text, Texts, Type, Types, U8, U16, U32, V4, V6,
+        AccessPoint, Algorithm, Bare, Base64OrDash, Base64Rest, Certificate, Dashed, Date,
+        FirstTypes, Gateway, Hash, HexRest, HostIdentity, Location, Locator, Name, Names,
+        Parameters, Ports, Prefixes, QuotedRest, Relay, Salt, Scheme, Suffix, Text, Texts, Type,
+        Types, U8, U16, U32, U64, V4, V6,
     };
     Some(match rtype {
         // A
@@ -68,16 +96,20 @@ const fn layout(rtype: u16) -> Option<&'static [Field]> {
         2 | 3 | 4 | 5 | 7 | 8 | 9 | 12 | 23 | 39 => &[Name],
         // SOA
         6 => &[Name, Name, U32, U32, U32, U32, U32],
+        // WKS
+        11 => &[V4, U8, Ports],
         // HINFO
         13 => &[Text, Text],
         // MINFO, RP, TALINK
         14 | 17 | 58 => &[Name, Name],
         // MX, AFSDB, RT, KX, LP
         15 | 18 | 21 | 36 | 107 => &[U16, Name],
-        // TXT, ISDN, NINFO, SPF, AVC, RESINFO, WALLET
-        16 | 20 | 56 | 99 | 258 | 261 | 262 => &[Texts],
+        // TXT, ISDN, NINFO, SPF, AVC, RESINFO, WALLET, CLA
+        16 | 20 | 56 | 99 | 258 | 261 | 262 | 263 => &[Texts],
         // X25
         19 => &[Text],
+        // NSAP
+        22 => &[AccessPoint],
         // SIG, RRSIG
         24 | 46 => &[Type, U8, U8, U32, Date, Date, U16, Name, Base64Rest],
         // KEY, DNSKEY, RKEY, CDNSKEY
@@ -90,44 +122,64 @@ const fn layout(rtype: u16) -> Option<&'static [Field]> {
         28 => &[V6],
         // LOC
         29 => &[Location],
+        // NXT
+        30 => &[Name, FirstTypes],
         // SRV
         33 => &[U16, U16, U16, Name],
         // NAPTR
         35 => &[U16, U16, Text, Text, Text, Name],
         // CERT
-        37 => &[U16, U16, U8, Base64Rest],
+        37 => &[Certificate, U16, Algorithm, Base64Rest],
+        // A6
+        38 => &[Suffix],
+        // SINK
+        40 => &[U8, U8, U8, Base64Rest],
         // APL
         42 => &[Prefixes],
         // DS, CDS, TA, DLV
         43 | 59 | 32768 | 32769 => &[U16, U8, U8, HexRest],
         // SSHFP
         44 => &[U8, U8, HexRest],
+        // IPSECKEY
+        45 => &[U8, Gateway, Base64Rest],
         // NSEC
         47 => &[Name, Types],
-        // DHCID, OPENPGPKEY
-        49 | 61 => &[Base64Rest],
+        // DHCID, OPENPGPKEY, HHIT, BRID
+        49 | 61 | 67 | 68 => &[Base64Rest],
         // NSEC3
         50 => &[U8, U8, U16, Salt, Hash, Types],
         // NSEC3PARAM
         51 => &[U8, U8, U16, Salt],
         // TLSA, SMIMEA
         52 | 53 => &[U8, U8, U8, HexRest],
+        // HIP
+        55 => &[HostIdentity, Names],
         // CSYNC
         62 => &[U32, U16, Types],
         // ZONEMD
         63 => &[U32, U8, U8, HexRest],
         // SVCB, HTTPS
         64 | 65 => &[U16, Name, Parameters],
+        // DSYNC
+        66 => &[Type, Scheme, U16, Name],
         // NID, L64
         104 | 106 => &[U16, Locator],
         // L32
         105 => &[U16, V4],
-        // EUI48, EUI64
-        108 | 109 => &[DashedRest],
+        // EUI48
+        108 => &[Dashed(6)],
+        // EUI64
+        109 => &[Dashed(8)],
         // URI
         256 => &[U16, U16, QuotedRest],
         // CAA
         257 => &[U8, Bare, QuotedRest],
+        // DOA
+        259 => &[U32, U32, U8, Text, Base64OrDash],
+        // AMTRELAY
+        260 => &[U8, Relay],
+        // IPN
+        264 => &[U64],
         _ => return None,
     })
 }
@@ -195,12 +247,17 @@ fn push_field(text: &mut String, cursor: &mut Cursor<'_>, field: Field) -> Resul
         Field::QuotedRest => push_quoted(text, cursor.rest()),
         Field::HexRest => push_hex(text, cursor.rest()),
         Field::Base64Rest => push_base64(text, cursor.rest()),
-        Field::DashedRest => {
-            for (index, byte) in cursor.rest().iter().enumerate() {
+        Field::Base64OrDash => match cursor.rest() {
+            [] => text.push('-'),
+            bytes => push_base64(text, bytes),
+        },
+        Field::Dashed(count) => {
+            for (index, byte) in cursor.take(count)?.iter().enumerate() {
                 let dash = if index == 0 { "" } else { "-" };
                 push_display(text, format_args!("{dash}{byte:02x}"));
             }
         }
+        Field::U64 => push_display(text, cursor.u64()?),
         Field::Salt => match cursor.counted()? {
             [] => text.push('-'),
             salt => push_hex(text, salt),
@@ -208,6 +265,10 @@ fn push_field(text: &mut String, cursor: &mut Cursor<'_>, field: Field) -> Resul
         Field::Hash => push_base32_hex(text, cursor.counted()?),
         Field::Type => text.push_str(&type_word(cursor.u16()?)),
         Field::Types => push_types(text, cursor)?,
+        Field::FirstTypes => push_bitmap(text, &mut "", 0, cursor.rest()),
+        Field::Algorithm => push_word(text, cursor.u8()?, mnemonics::algorithm),
+        Field::Certificate => push_word(text, cursor.u16()?, mnemonics::certificate),
+        Field::Scheme => push_word(text, cursor.u8()?, mnemonics::scheme),
         Field::Date => push_date(text, cursor.u32()?),
         Field::Locator => {
             let locator = cursor.u64()?;
@@ -218,10 +279,53 @@ fn push_field(text: &mut String, cursor: &mut Cursor<'_>, field: Field) -> Resul
                 format_args!("{first:x}:{second:x}:{third:x}:{fourth:x}"),
             );
         }
-        Field::Location => push_location(text, cursor)?,
+        Field::Location => address::push_location(text, cursor)?,
         Field::Parameters => push_parameters(text, cursor)?,
-        Field::Prefixes => push_prefixes(text, cursor)?,
+        Field::Prefixes => address::push_prefixes(text, cursor)?,
+        Field::AccessPoint => {
+            text.push_str("0x");
+            for byte in cursor.rest() {
+                push_display(text, format_args!("{byte:02x}"));
+            }
+        }
+        Field::Gateway => address::push_gateway(text, cursor)?,
+        Field::Relay => address::push_relay(text, cursor)?,
+        Field::HostIdentity => push_host_identity(text, cursor)?,
+        Field::Names => {
+            let mut blank = "";
+            while cursor.remaining() > 0 {
+                text.push_str(blank);
+                text.push_str(&cursor.name(Letters::AsSent)?);
+                blank = " ";
+            }
+        }
+        Field::Ports => address::push_ports(text, cursor.rest()),
+        Field::Suffix => address::push_suffix(text, cursor)?,
     }
+    Ok(())
+}
+
+/// The word of a number, or the number where it has none.
+fn push_word<N: std::fmt::Display + Copy>(
+    text: &mut String,
+    number: N,
+    word_of: fn(N) -> Option<&'static str>,
+) {
+    match word_of(number) {
+        Some(word) => text.push_str(word),
+        None => push_display(text, number),
+    }
+}
+
+/// `2 200100107B1A74DF365639CC39F1D578 AwEAAbdx...` (RFC 8005, section 6).
+fn push_host_identity(text: &mut String, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
+    let tag_length = usize::from(cursor.u8()?);
+    let algorithm = cursor.u8()?;
+    let key_length = usize::from(cursor.u16()?);
+    push_display(text, format_args!("{algorithm} "));
+    push_hex(text, cursor.take(tag_length)?);
+    text.push(' ');
+    push_base64(text, cursor.take(key_length)?);
     Ok(())
 }
 
@@ -232,7 +336,7 @@ pub(super) fn push_display(text: &mut String, value: impl std::fmt::Display) {
 
 /// Type bitmaps (RFC 4034, section 4.1.2).
 fn push_types(text: &mut String, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
-    let mut is_first = true;
+    let mut blank = "";
     let mut last_window = None;
     while cursor.remaining() > 0 {
         let window = cursor.u8()?;
@@ -242,19 +346,24 @@ fn push_types(text: &mut String, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
             return Err(Fault::Invalid);
         }
         last_window = Some(window);
-        for (index, byte) in bitmap.iter().enumerate() {
-            for bit in (0..8).filter(|bit| byte & (0x80 >> bit) != 0) {
-                let rtype = usize::from(window) << 8 | index << 3 | bit;
-                if !is_first {
-                    text.push(' ');
-                }
-                is_first = false;
-                // Window, index and bit fill 16 bits.
-                text.push_str(&type_word(rtype as u16));
-            }
-        }
+        push_bitmap(text, &mut blank, window, bitmap);
     }
     Ok(())
+}
+
+/// The types of one window, each after a blank but for the very first.
+fn push_bitmap(text: &mut String, blank: &mut &'static str, window: u8, bitmap: &[u8]) {
+    for (index, byte) in bitmap.iter().enumerate() {
+        for bit in (0..8).filter(|bit| byte & (0x80 >> bit) != 0) {
+            // Window, index and bit fill 16 bits; more bytes than a window has mean nothing.
+            let Ok(low) = u8::try_from(index << 3 | bit) else {
+                return;
+            };
+            text.push_str(blank);
+            text.push_str(&type_word(u16::from_be_bytes([window, low])));
+            *blank = " ";
+        }
+    }
 }
 
 /// Seconds since 1970 as `YYYYMMDDHHmmSS` (RFC 4034, section 3.2).
@@ -278,81 +387,6 @@ fn push_date(text: &mut String, seconds: u32) {
         text,
         format_args!("{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}"),
     );
-}
-
-/// LOC (RFC 1876): degrees, minutes and seconds, altitude, size and precisions in metres.
-fn push_location(text: &mut String, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
-    if cursor.u8()? != 0 {
-        return Err(Fault::Invalid);
-    }
-    let sizes = [cursor.u8()?, cursor.u8()?, cursor.u8()?];
-    let latitude = cursor.u32()?;
-    let longitude = cursor.u32()?;
-    let altitude = i64::from(cursor.u32()?) - 10_000_000;
-    for (angle, positive, negative) in [(latitude, 'N', 'S'), (longitude, 'E', 'W')] {
-        // Thousandths of a second of arc, with the equator or prime meridian at 2^31.
-        let offset = i64::from(angle) - (1 << 31);
-        let hemisphere = if offset < 0 { negative } else { positive };
-        let thousandths = offset.unsigned_abs();
-        let (degrees, minutes) = (thousandths / 3_600_000, thousandths / 60_000 % 60);
-        let (seconds, fraction) = (thousandths / 1_000 % 60, thousandths % 1_000);
-        push_display(
-            text,
-            format_args!("{degrees} {minutes} {seconds}.{fraction:03} {hemisphere} "),
-        );
-    }
-    let sign = if altitude < 0 { "-" } else { "" };
-    let centimetres = altitude.unsigned_abs();
-    push_display(
-        text,
-        format_args!("{sign}{}.{:02}m", centimetres / 100, centimetres % 100),
-    );
-    for size in sizes {
-        // A mantissa and a power of ten, in centimetres.
-        let (mantissa, exponent) = (u64::from(size >> 4), u32::from(size & 15));
-        if mantissa > 9 || exponent > 9 {
-            return Err(Fault::Invalid);
-        }
-        let centimetres = mantissa * 10u64.pow(exponent);
-        if centimetres >= 100 {
-            push_display(text, format_args!(" {}m", centimetres / 100));
-        } else {
-            push_display(text, format_args!(" 0.{centimetres:02}m"));
-        }
-    }
-    Ok(())
-}
-
-/// APL (RFC 3123): `1:192.0.2.0/24 !2:2001:db8::/32`.
-fn push_prefixes(text: &mut String, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
-    let mut separator = "";
-    while cursor.remaining() > 0 {
-        let family = cursor.u16()?;
-        let length = cursor.u8()?;
-        let negation_and_count = cursor.u8()?;
-        let negation = if negation_and_count & 0x80 == 0 {
-            ""
-        } else {
-            "!"
-        };
-        let bytes = cursor.take(usize::from(negation_and_count & 0x7F))?;
-        // Trailing zero bytes are not sent.
-        let mut address = [0u8; 16];
-        address
-            .get_mut(..bytes.len())
-            .ok_or(Fault::Invalid)?
-            .copy_from_slice(bytes);
-        let bits = u128::from_be_bytes(address);
-        push_display(text, format_args!("{separator}{negation}{family}:"));
-        match family {
-            1 if bytes.len() <= 4 => push_display(text, Ipv4Addr::from((bits >> 96) as u32)),
-            2 => push_display(text, Ipv6Addr::from(bits)),
-            _ => return Err(Fault::Invalid),
-        }
-        push_display(text, format_args!("/{length}"));
-        separator = " ";
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -108,8 +108,9 @@ impl<'a> Cursor<'a> {
         self.take(usize::from(length))
     }
 
-    /// A name in presentation form (RFC 4343, section 2.1): no final dot, "." for the root, `\.` and `\\` inside a
-    /// label, `\DDD` for bytes that are not printable ASCII.
+    /// A name in presentation form (RFC 1035, section 5.1; RFC 4343, section 2.1) as dig prints it, but for the final
+    /// dot: "." for the root, a backslash before what is special in a zone file (`.`, `\`, `"`, `;`, `@`, `$` and
+    /// parentheses) inside a label, `\DDD` for bytes that are not printable ASCII.
     ///
     /// A compression pointer has to point before the run of labels it ends, so that following them comes to an end.
     pub(super) fn name(&mut self, letters: Letters) -> Result<String, Fault> {
@@ -199,7 +200,7 @@ impl<'a> Cursor<'a> {
 fn push_label(text: &mut String, label: &[u8], letters: Letters) {
     for &byte in label {
         match byte {
-            b'.' | b'\\' => {
+            b'.' | b'\\' | b'"' | b';' | b'@' | b'$' | b'(' | b')' => {
                 text.push('\\');
                 text.push(char::from(byte));
             }
@@ -248,6 +249,10 @@ mod tests {
         assert_eq!(
             name_at(b"\x08a.b\\ c\xC3\0\0", 0),
             Ok((r"a\.b\\\032c\195\000".into(), 10))
+        );
+        assert_eq!(
+            name_at(b"\x09*_@$;\"()~\0", 0),
+            Ok((r#"*_\@\$\;\"\(\)~"#.into(), 11))
         );
     }
 

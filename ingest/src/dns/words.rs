@@ -6,6 +6,8 @@ use std::borrow::Cow;
 pub(super) mod rtype {
     pub(in super::super) const A: u16 = 1;
     pub(in super::super) const CNAME: u16 = 5;
+    pub(in super::super) const DNAME: u16 = 39;
+    pub(in super::super) const RRSIG: u16 = 46;
     pub(in super::super) const SRV: u16 = 33;
     pub(in super::super) const NIMLOC: u16 = 32;
     pub(in super::super) const AAAA: u16 = 28;
@@ -121,6 +123,52 @@ const fn known_type_word(rtype: u16) -> Option<&'static str> {
         32769 => "DLV",
         _ => return None,
     })
+}
+
+/// Class numbers that the code treats specially.
+pub(super) mod class {
+    pub(in super::super) const NONE: u16 = 254;
+    pub(in super::super) const ANY: u16 = 255;
+}
+
+/// The word for a class, `CLASS<n>` where it has none (RFC 3597, section 5). The highest bit, which in multicast DNS
+/// has another meaning, has to be taken off before.
+pub(super) fn class_word(class: u16) -> Cow<'static, str> {
+    Cow::Borrowed(match class {
+        1 => "IN",
+        3 => "CH",
+        4 => "HS",
+        class::NONE => "NONE",
+        class::ANY => "ANY",
+        _ => return Cow::Owned(format!("CLASS{class}")),
+    })
+}
+
+/// Operation codes that the code treats specially.
+pub(super) mod opcode {
+    pub(in super::super) const UPDATE: u8 = 5;
+}
+
+/// The word for an operation code, of 4 bits.
+pub(super) const fn opcode_word(opcode: u8) -> &'static str {
+    match opcode {
+        0 => "QUERY",
+        1 => "IQUERY",
+        2 => "STATUS",
+        3 => "OPCODE3",
+        4 => "NOTIFY",
+        opcode::UPDATE => "UPDATE",
+        6 => "DSO",
+        7 => "OPCODE7",
+        8 => "OPCODE8",
+        9 => "OPCODE9",
+        10 => "OPCODE10",
+        11 => "OPCODE11",
+        12 => "OPCODE12",
+        13 => "OPCODE13",
+        14 => "OPCODE14",
+        _ => "OPCODE15",
+    }
 }
 
 /// The word for a response code (extended by EDNS), `RCODE<n>` where it has none.

@@ -43,7 +43,7 @@ pub struct CaptureOptions {
     pub node: Arc<str>,
     /// How often a connection that lives gets a row in `flows`.
     pub flow_interval: Duration,
-    /// A DNS query without answer for this long has timed out.
+    /// A DNS query that was not answered for this long after it was sent last has timed out.
     pub dns_timeout: Duration,
     /// Names of services; the first rule that matches a process counts.
     pub services: Vec<ServiceRule>,
@@ -59,7 +59,7 @@ impl Default for CaptureOptions {
             cgroups: Vec::new(),
             node: "localhost".into(),
             flow_interval: Duration::from_secs(10),
-            dns_timeout: Duration::from_secs(5),
+            dns_timeout: Duration::from_secs(10),
             services: Vec::new(),
             host_root: PathBuf::from("/"),
             kernel: KernelOptions::default(),

@@ -266,6 +266,7 @@ fn process_of(
     let service = service_of(rules, &program, group.unwrap_or(&unknown));
     Process {
         pid: i64::from(owner.pid),
+        start_ns: owner.start_ns,
         exe: known.exe.clone(),
         cgroup: group.map(|group| Arc::clone(&group.path)),
         container_id: group.and_then(|group| group.container_id.clone()),

@@ -1,6 +1,7 @@
 //! One connection: a TCP connection, or a pair of UDP addresses.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::application::Application;
 use super::event::FlowEnd;
@@ -67,6 +68,8 @@ pub(super) struct Connection {
     pub(super) is_timed: bool,
     /// Whether datagrams of it were DNS.
     pub(super) is_dns: bool,
+    /// The name by which it was opened, once it was found.
+    pub(super) dst_name: Option<Arc<str>>,
     /// Sequence numbers of the SYN of each end.
     syn: [Option<u32>; 2],
 }
@@ -97,6 +100,7 @@ impl Connection {
             application: Application::default(),
             is_timed: true,
             is_dns: false,
+            dst_name: None,
             syn: [None; 2],
         }
     }

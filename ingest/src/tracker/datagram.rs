@@ -10,10 +10,13 @@ use crate::tcp::Side;
 
 /// Whether a datagram looks like DNS on the ports it travels between.
 fn is_dns(packet: &Packet<'_>) -> bool {
-    let is_dns_port = [packet.source, packet.destination]
+    dns::looks_like_dns(packet.payload, packet.payload_len, is_on_dns_port(packet))
+}
+
+fn is_on_dns_port(packet: &Packet<'_>) -> bool {
+    [packet.source, packet.destination]
         .into_iter()
-        .any(|end| dns::is_well_known_port(end.port()));
-    dns::looks_like_dns(packet.payload, packet.payload_len, is_dns_port)
+        .any(|end| dns::is_well_known_port(end.port()))
 }
 
 /// Whether a datagram is the response of a DNS server.
@@ -43,6 +46,11 @@ impl Connection {
             flow.totals.packets[index(side)] += 1;
         }
         if !is_dns(packet) {
+            // Of a local socket the kernel has shown it since it might have been.
+            if self.local.is_some() || is_on_dns_port(packet) {
+                let bytes = u64::from(packet.payload_len);
+                output.ledger.count(dns::STAGE, "not_dns", 1, bytes);
+            }
             return;
         }
         self.is_dns = true;

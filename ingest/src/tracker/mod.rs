@@ -22,6 +22,7 @@ mod event;
 mod flow;
 mod key;
 mod live;
+mod names;
 mod output;
 mod owners;
 mod round_trip;
@@ -64,7 +65,7 @@ pub struct Settings {
     pub conn_ids: ConnIds,
     /// How often a connection that lives gets a row in `flows`.
     pub flow_interval: Nanos,
-    /// A DNS query without answer for this long has timed out.
+    /// A DNS query that was not answered for this long after it was sent last has timed out.
     pub dns_timeout: Nanos,
     /// DNS queries that may wait at a time.
     pub max_dns_queries: usize,
@@ -98,7 +99,7 @@ impl Settings {
             start: now,
             conn_ids: ConnIds::starting_at(now),
             flow_interval: 10 * SECOND,
-            dns_timeout: 5 * SECOND,
+            dns_timeout: 10 * SECOND,
             max_dns_queries: 16_384,
             udp_idle_timeout: 30 * SECOND,
             tcp_idle_timeout: 300 * SECOND,

@@ -10,9 +10,10 @@ use super::application::{Application, Context};
 use super::connection::Connection;
 use super::event::FlowEnd;
 use super::key::Protocol;
+use super::names::Names;
 use super::owners::Owners;
 use super::{Role, Settings, stage};
-use crate::dns::{AddressNames, Lookup, Matcher, Message, Passage};
+use crate::dns::{Lookup, Matcher, Message, Passage};
 use crate::http::{Endpoints, Exchange};
 use crate::packet::{Nanos, TcpFlags};
 use crate::sink::{Ledger, Sink};
@@ -48,17 +49,6 @@ impl Ord for Conversation {
     }
 }
 
-/// Among whom a DNS answer names an address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Scope {
-    /// All that was imported.
-    Wire,
-    /// One process: it asked itself.
-    Process(i64),
-    /// A network namespace: some process in it asks for the others.
-    Namespace(u32),
-}
-
 /// DNS messages of all connections on their way to lookups.
 pub(super) struct Dns {
     matcher: Matcher<Conversation>,
@@ -87,7 +77,7 @@ pub(super) struct Output {
     pub(super) ledger: Ledger,
     pub(super) owners: Owners,
     pub(super) dns: Dns,
-    names: AddressNames<Scope>,
+    names: Names,
     exchanges: Vec<Exchange>,
     /// Bytes that all connections together hold back.
     held_bytes: usize,
@@ -106,7 +96,7 @@ impl Output {
                 matcher: Matcher::new(dns_settings),
                 lookups: Vec::new(),
             },
-            names: AddressNames::new(settings.max_names),
+            names: Names::new(settings.max_names),
             exchanges: Vec::new(),
             held_bytes: 0,
             settings,
@@ -126,7 +116,7 @@ impl Output {
         let [source_end, destination_end] =
             [source, destination].map(|side| connection.end_of(side));
         let process = self.process(connection.cookie());
-        let dst_name = self.name_of(connection, process.as_ref(), destination_end, time);
+        let dst_name = self.names.of(connection, process.as_deref());
         let role = connection.role.or_else(|| connection.role_for(source));
         let protocol = connection.key.protocol();
         let l7 = connection.l7();
@@ -209,9 +199,6 @@ impl Output {
                 local,
             } = lookup.key;
             let process = self.process(local.map(|(_, cookie, _)| cookie));
-            for scope in scopes(local.map(|(netns, _, _)| netns), process.as_ref()) {
-                self.names.insert(&scope, &lookup, now);
-            }
             let role = local.and_then(|(_, _, address)| {
                 if address == lookup.client {
                     Some(Role::Client)
@@ -221,6 +208,15 @@ impl Output {
                     None
                 }
             });
+            // Who answers is told nothing.
+            if role != Some(Role::Server) {
+                self.names.learn(
+                    &lookup,
+                    local.map(|(netns, _, _)| netns),
+                    process.as_deref(),
+                    now,
+                );
+            }
             let identity = self.identity(process);
             let mut row = lookup.into_row(identity, Some(conn_id), role.map(Role::word));
             if !is_timed {
@@ -246,6 +242,7 @@ impl Output {
     /// Writes what was lost since the last time.
     pub(super) fn flush_ledger(&mut self, now: Nanos, sink: &mut dyn Sink) {
         self.dns.matcher.counters.flush(&mut self.ledger);
+        self.names.flush(&mut self.ledger);
         self.ledger.flush(now, &self.settings.node, sink);
     }
 
@@ -258,17 +255,6 @@ impl Output {
             node: Arc::clone(&self.settings.node),
             process,
         }
-    }
-
-    fn name_of(
-        &self,
-        connection: &Connection,
-        process: Option<&Arc<Process>>,
-        address: SocketAddr,
-        now: Nanos,
-    ) -> Option<Arc<str>> {
-        let netns = connection.local.map(|local| local.netns);
-        scopes(netns, process).find_map(|scope| self.names.lookup(&scope, address.ip(), now))
     }
 }
 
@@ -305,16 +291,6 @@ impl Connection {
                 .map(|local| (local.netns, local.cookie, self.end_of(local.side))),
         }
     }
-}
-
-/// The scopes in which names are looked for, the narrowest first.
-fn scopes(netns: Option<u32>, process: Option<&Arc<Process>>) -> impl Iterator<Item = Scope> {
-    let process = process.map(|process| Scope::Process(process.pid));
-    let wider = match netns {
-        Some(netns) => Scope::Namespace(netns),
-        None => Scope::Wire,
-    };
-    process.into_iter().chain([wider])
 }
 
 fn saturate(count: u64) -> i64 {

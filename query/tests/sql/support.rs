@@ -181,12 +181,18 @@ pub(crate) fn dns_event(number: i64, time: i64) -> DnsEvent {
         server_port: Some(53),
         transport: Some("udp"),
         dns_id: Some(number),
+        opcode: Some("QUERY"),
         qname: Some(format!("{number}.example.org").into()),
         qtype: Some("A".into()),
+        qclass: Some("IN".into()),
         rcode: Some("NOERROR".into()),
         answers: None,
         answer_ips: Some(vec!["192.0.2.1".to_owned()]),
         flags: None,
+        edns_udp_size: None,
+        client_subnet: None,
+        updates: None,
+        retransmits: Some(0),
         outcome: Some("ok"),
     }
 }

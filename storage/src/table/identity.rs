@@ -19,6 +19,9 @@ use super::{ColumnDef, ColumnGroup};
 pub struct Process {
     /// Process id (thread group id) in the init pid namespace.
     pub pid: i64,
+    /// When it started, in nanoseconds of the kernel's clock; 0 where unknown. No column: it tells processes that had the
+    /// same pid one after the other apart.
+    pub start_ns: u64,
     /// Name as the kernel keeps it (`comm`), at most 15 bytes.
     pub name: Option<Arc<str>>,
     /// Path of the executable.
@@ -110,6 +113,7 @@ impl Process {
     fn texts(&self) -> [Option<&str>; TEXTS] {
         let Self {
             pid: _,
+            start_ns: _,
             name,
             exe,
             cgroup,

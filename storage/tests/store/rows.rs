@@ -173,8 +173,10 @@ pub(crate) fn one_of_each() -> Vec<Row> {
         server_port: None,
         transport: Some("udp"),
         dns_id: Some(65_535),
+        opcode: Some("QUERY"),
         qname: Some(".".into()),
         qtype: Some("TXT".into()),
+        qclass: None,
         rcode: None,
         answers: Some(vec![DnsAnswer {
             name: "a".into(),
@@ -184,6 +186,10 @@ pub(crate) fn one_of_each() -> Vec<Row> {
         }]),
         answer_ips: Some(vec!["10.0.0.1".into()]),
         flags: None,
+        edns_udp_size: Some(1232),
+        client_subnet: None,
+        updates: Some(vec!["update delete a".into()]),
+        retransmits: Some(2),
         outcome: Some("ok"),
     };
     let flow = Flow {

@@ -44,10 +44,50 @@ fn a_query_with_something_wrong_is_not_dns_on_any_port() {
     ];
     for (what, payload) in wrong {
         assert!(!is_dns(&payload), "{what}");
-        assert!(
+        // A header alone announces nothing, so what follows is none of it.
+        assert_eq!(
             looks_like_dns(&payload, payload.len() as u32, true),
+            what != "no question",
             "{what}"
         );
+    }
+}
+
+#[test]
+fn other_protocols_on_a_dns_port_are_not_dns() {
+    let http = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_vec();
+    // WireGuard: a handshake of 148 bytes, data of 96 bytes.
+    let handshake = [&b"\x01\0\0\0\x8A\x21\x07\xF3"[..], &[0xC7; 140]].concat();
+    let data = [
+        &b"\x04\0\0\0\x5B\x90\x11\xE2\x07\0\0\0\0\0\0\0"[..],
+        &[0x9D; 80],
+    ]
+    .concat();
+    let openvpn = [&b"\x38\x81\x38\x14\x62\x1D\x67\x46\x2D"[..], &[0; 5]].concat();
+    let zeros = vec![0; 64];
+    let noise = vec![0xAB; 64];
+    for (index, payload) in [http, handshake, data, openvpn, zeros, noise, vec![0; 11]]
+        .iter()
+        .enumerate()
+    {
+        assert!(
+            !looks_like_dns(payload, payload.len() as u32, true),
+            "{index}"
+        );
+    }
+}
+
+#[test]
+fn broken_dns_on_a_dns_port_is_dns() {
+    let circle = [&QUERY[..12], b"\xC0\x0C\0\x01\0\x01"].concat();
+    let formerr = b"\x12\x34\x81\x81\0\0\0\0\0\0\0\0".to_vec();
+    let unassigned_opcode = changed(2, b"\x49");
+    let forged_counts = changed(6, b"\xFF\xFF\xFF\xFF");
+    let many = [&changed(5, b"\x02"), &QUERY[12..]].concat();
+    for payload in [circle, formerr, unassigned_opcode, forged_counts, many] {
+        assert!(looks_like_dns(&payload, payload.len() as u32, true));
+        let stream = [&(payload.len() as u16).to_be_bytes(), &payload[..]].concat();
+        assert_eq!(looks_like_dns_over_tcp(&stream, true), Detection::Yes);
     }
 }
 

@@ -23,6 +23,7 @@ fn a_lookup_becomes_a_row() {
         server: SocketAddr::from(([10, 0, 0, 2], 53)),
         transport: Transport::Tcp,
         id: 0xFFFF,
+        opcode: 0,
         question: Some(Question {
             name: "a.example".into(),
             qtype: 65,
@@ -30,7 +31,14 @@ fn a_lookup_becomes_a_row() {
         }),
         rcode: Some(3),
         answers: Some(answers.clone()),
+        updates: Vec::new(),
         flags: Flags(0x8180),
+        edns: Some(Edns {
+            udp_size: 1232,
+            dnssec_ok: true,
+            client_subnet: Some("192.0.2.0/24/0".into()),
+        }),
+        retransmits: Some(2),
         outcome: Outcome::Ok,
     };
     let identity = Identity {
@@ -49,12 +57,18 @@ fn a_lookup_becomes_a_row() {
         server_port: Some(53),
         transport: Some("tcp"),
         dns_id: Some(65_535),
+        opcode: Some("QUERY"),
         qname: Some("a.example".into()),
         qtype: Some("HTTPS".into()),
+        qclass: Some("IN".into()),
         rcode: Some("NXDOMAIN".into()),
         answers: Some(answers),
         answer_ips: Some(vec!["192.0.2.1".into(), "2001:db8::1".into()]),
-        flags: Some("rd ra".into()),
+        flags: Some("rd ra do".into()),
+        edns_udp_size: Some(1232),
+        client_subnet: Some("192.0.2.0/24/0".into()),
+        updates: None,
+        retransmits: Some(2),
         outcome: Some("ok"),
     };
     assert_eq!(
@@ -63,6 +77,27 @@ fn a_lookup_becomes_a_row() {
             .into_row(identity.clone(), Some(9), Some("client")),
         expected
     );
+
+    let asked_all = Lookup {
+        server: SocketAddr::from(([224, 0, 0, 251], 5353)),
+        question: Some(Question {
+            name: "a.local".into(),
+            qtype: 255,
+            class: 0x8001,
+        }),
+        ..lookup.clone()
+    };
+    let row = asked_all.into_row(identity.clone(), None, None);
+    assert_eq!(row.qclass.as_deref(), Some("IN"), "the highest bit is none");
+
+    let link_local = Lookup {
+        server: SocketAddr::from(([224, 0, 0, 252], 5355)),
+        flags: Flags(0x8500),
+        edns: None,
+        ..lookup.clone()
+    };
+    let row = link_local.into_row(identity.clone(), None, None);
+    assert_eq!(row.flags.as_deref(), Some("c t"), "conflict and tentative");
 
     let unanswered = Lookup {
         latency_ns: None,

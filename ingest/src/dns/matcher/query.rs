@@ -3,8 +3,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::{Counters, Passage};
+use weir_storage::table::column::DnsAnswer;
+
+use super::share::share;
+use super::{Counters, LONGEST_TIMEOUTS, Passage, Settings};
 use crate::dns::aged::AgedMap;
+use crate::dns::edns::{self, Edns};
 use crate::dns::lookup::{Lookup, Outcome, Transport};
 use crate::dns::message::{Flags, Message, Question};
 use crate::dns::words::rtype;
@@ -24,12 +28,19 @@ pub(super) struct Asked<K> {
 /// A query that waits for its response.
 #[derive(Debug)]
 pub(super) struct Waiting<K> {
+    /// How it travelled the first time.
     pub(super) passage: Passage<K>,
     pub(super) id: u16,
+    pub(super) opcode: u8,
     pub(super) flags: Flags,
-    /// Only the first one, unless it is a multicast query.
+    pub(super) edns: Option<Edns>,
     pub(super) questions: Vec<Question>,
+    pub(super) updates: Vec<String>,
     pub(super) is_malformed: bool,
+    /// How often it was sent again.
+    pub(super) retransmits: u32,
+    /// When it was sent last.
+    pub(super) last_sent: Nanos,
 }
 
 /// A query that has its row.
@@ -58,6 +69,11 @@ impl<K: Clone> Asked<K> {
                 .first()
                 .map(|question| (Arc::clone(&question.name), question.qtype)),
         }
+    }
+
+    /// Bytes of the text that it holds.
+    pub(super) fn weight(&self) -> usize {
+        self.question.as_ref().map_or(0, |(name, _)| name.len())
     }
 
     pub(super) fn is_transfer(&self) -> bool {
@@ -92,14 +108,19 @@ impl<K: Ord + Clone, V> AgedMap<Asked<K>, V> {
     }
 }
 
-impl<K> Waiting<K> {
+impl<K: Clone> Waiting<K> {
     pub(super) fn new(passage: Passage<K>, message: Message) -> Self {
         Self {
-            passage,
             id: message.id,
+            opcode: message.opcode,
             flags: message.flags,
             is_malformed: message.is_malformed(),
+            edns: message.edns,
             questions: message.questions,
+            updates: message.updates,
+            retransmits: 0,
+            last_sent: passage.first_byte,
+            passage,
         }
     }
 
@@ -109,39 +130,44 @@ impl<K> Waiting<K> {
             .is_some_and(|question| is_transfer(question.qtype))
     }
 
-    pub(super) fn without_response(self, outcome: Outcome) -> Lookup<K> {
-        let Self {
-            passage,
-            id,
-            flags,
-            questions,
-            is_malformed,
-        } = self;
-        Lookup {
-            key: passage.key,
-            time: passage.first_byte,
-            latency_ns: None,
-            client: passage.source,
-            server: passage.destination,
-            transport: passage.transport,
-            id,
-            question: questions.into_iter().next(),
-            rcode: None,
-            answers: None,
-            flags,
-            outcome: if is_malformed {
-                Outcome::Error
-            } else {
-                outcome
-            },
+    /// Notes that it was sent again, unless it has waited for too long already.
+    pub(super) fn sent_again(&mut self, time: Nanos, settings: &Settings) -> bool {
+        let longest = settings.timeout_ns.saturating_mul(LONGEST_TIMEOUTS);
+        if time.saturating_sub(self.passage.first_byte) >= longest {
+            return false;
         }
+        self.retransmits = self.retransmits.saturating_add(1);
+        self.last_sent = time;
+        true
     }
 
-    pub(super) fn with_response(self, response: &Passage<K>, message: Message) -> Lookup<K> {
+    /// Bytes of the texts that it holds.
+    pub(super) fn weight(&self) -> usize {
+        let names: usize = self
+            .questions
+            .iter()
+            .map(|question| size_of::<Question>() + question.name.len())
+            .sum();
+        names + self.updates.iter().map(String::len).sum::<usize>()
+    }
+
+    /// Gives it up.
+    pub(super) fn without_response(self, outcome: Outcome, out: &mut Vec<Lookup<K>>) {
+        let (lookup, questions) = self.lookup(outcome);
+        lookup.for_each(questions, None, out);
+    }
+
+    /// Answers it.
+    pub(super) fn with_response(
+        self,
+        response: &Passage<K>,
+        message: Message,
+        out: &mut Vec<Lookup<K>>,
+    ) {
         let is_multicast = self.passage.destination.ip().is_multicast();
         let is_malformed = self.is_malformed || message.is_malformed();
         let elapsed = response.last_byte.saturating_sub(self.passage.first_byte);
-        let mut lookup = self.without_response(Outcome::Ok);
+        let (mut lookup, mut questions) = self.lookup(Outcome::Ok);
         if is_malformed {
             lookup.outcome = Outcome::Error;
         }
@@ -152,22 +178,62 @@ impl<K> Waiting<K> {
         lookup.latency_ns = (elapsed >= 0).then_some(elapsed);
         lookup.rcode = Some(message.rcode);
         lookup.flags = message.flags;
-        lookup.answers = Some(message.answers);
-        lookup.question = lookup
-            .question
-            .or_else(|| message.questions.into_iter().next());
-        lookup
+        lookup.edns = edns::merge(lookup.edns, message.edns);
+        if questions.is_empty() {
+            questions = message.questions;
+        }
+        lookup.for_each(questions, Some(message.answers), out);
+    }
+
+    /// What is known without a response.
+    fn lookup(self, outcome: Outcome) -> (Lookup<K>, Vec<Question>) {
+        let Self {
+            passage,
+            id,
+            opcode,
+            flags,
+            edns,
+            questions,
+            updates,
+            is_malformed,
+            retransmits,
+            last_sent: _,
+        } = self;
+        let lookup = Lookup {
+            key: passage.key,
+            time: passage.first_byte,
+            latency_ns: None,
+            client: passage.source,
+            server: passage.destination,
+            transport: passage.transport,
+            id,
+            opcode,
+            question: None,
+            rcode: None,
+            answers: None,
+            updates,
+            flags,
+            edns,
+            retransmits: Some(retransmits),
+            outcome: if is_malformed {
+                Outcome::Error
+            } else {
+                outcome
+            },
+        };
+        (lookup, questions)
     }
 }
 
-impl<K> Lookup<K> {
-    pub(super) fn without_query(passage: Passage<K>, message: Message) -> Self {
+impl<K: Clone> Lookup<K> {
+    /// The lookups of a response without query.
+    pub(super) fn without_query(passage: Passage<K>, message: Message, out: &mut Vec<Self>) {
         let outcome = if message.is_malformed() {
             Outcome::Error
         } else {
             Outcome::NoQuery
         };
-        Self {
+        let lookup = Self {
             key: passage.key,
             time: passage.last_byte,
             latency_ns: None,
@@ -175,12 +241,45 @@ impl<K> Lookup<K> {
             server: passage.source,
             transport: passage.transport,
             id: message.id,
-            question: message.questions.into_iter().next(),
+            opcode: message.opcode,
+            question: None,
             rcode: Some(message.rcode),
-            answers: Some(message.answers),
+            answers: None,
+            updates: message.updates,
             flags: message.flags,
+            edns: message.edns,
+            retransmits: None,
             outcome,
+        };
+        lookup.for_each(message.questions, Some(message.answers), out);
+    }
+
+    /// Gives out a lookup for each question, one where there is none.
+    fn for_each(
+        mut self,
+        questions: Vec<Question>,
+        answers: Option<Vec<DnsAnswer>>,
+        out: &mut Vec<Self>,
+    ) {
+        let mut shares = answers
+            .map(|answers| share(&questions, answers))
+            .unwrap_or_default()
+            .into_iter();
+        self.answers = shares.next();
+        let mut questions = questions.into_iter();
+        self.question = questions.next();
+        let place = out.len();
+        for question in questions {
+            out.push(Self {
+                question: Some(question),
+                answers: shares.next(),
+                updates: Vec::new(),
+                edns: self.edns.clone(),
+                key: self.key.clone(),
+                ..self
+            });
         }
+        out.insert(place, self);
     }
 }
 

@@ -61,7 +61,7 @@ fn an_opt_record_extends_the_response_code_and_is_no_answer() {
     // The root, OPT, 1232 bytes, upper code 1 (1 << 4 | 0 = 16), version 0, flags, no options.
     let opt = b"\0\x00\x29\x04\xD0\x01\x00\x00\x00\x00\x00";
     let message = parse(&message(0x8180, [1, 0, 0, 1], &[QUESTION, opt]));
-    assert!(message.has_edns);
+    assert_eq!(message.edns.as_ref().map(|edns| edns.udp_size), Some(1232));
     assert_eq!(message.rcode, 16);
     assert_eq!(message.answers, []);
 }
@@ -123,13 +123,26 @@ fn a_pointer_circle_ends_the_message_and_keeps_what_came_before() {
 
 #[test]
 fn an_update_has_a_zone_and_no_answers() {
-    // Opcode 5: one zone, one prerequisite (class NONE, no data).
+    // Opcode 5: one zone, one prerequisite (class NONE, no data), two updates (add an address, delete a set).
     let prerequisite = b"\xC0\x0C\x00\x01\x00\xFE\x00\x00\x00\x00\x00\x00";
     let zone = b"\x07Example\x03com\0\x00\x06\x00\x01";
-    let message = parse(&message(0x2800, [1, 1, 0, 0], &[zone, prerequisite]));
+    let delete = b"\xC0\x0C\x00\x10\x00\xFF\x00\x00\x00\x00\x00\x00";
+    let message = parse(&message(
+        0x2800,
+        [1, 1, 2, 0],
+        &[zone, prerequisite, ADDRESS, delete],
+    ));
     assert_eq!(message.opcode, 5);
     assert_eq!(message.questions[0].qtype, 6);
     assert_eq!(message.answers, []);
+    assert_eq!(
+        message.updates,
+        [
+            "prereq nxrrset example.com A",
+            "update add example.com 300 A 192.0.2.1",
+            "update delete example.com TXT"
+        ]
+    );
     assert_eq!(message.completeness, Completeness::Whole);
 }
 
@@ -137,8 +150,9 @@ fn an_update_has_a_zone_and_no_answers() {
 fn no_question_and_too_many_questions_are_read() {
     let none = parse(&message(0x8181, [0; 4], &[]));
     assert_eq!((none.questions.len(), none.rcode), (0, 1));
-    let many = parse(&message(0x0000, [40, 0, 0, 0], &[QUESTION; 40]));
+    let many = parse(&message(0x0000, [300, 0, 0, 0], &[QUESTION; 300]));
     assert_eq!(many.questions.len(), MAX_QUESTIONS);
+    assert_eq!(many.questions_left_out, 300 - MAX_QUESTIONS as u32);
     assert_eq!(many.completeness, Completeness::Whole);
 }
 

@@ -49,3 +49,33 @@ fn dns_over_tcp_makes_lookups_too() {
     assert_eq!(rows.dns[0].latency_ns, Some(2 * MS));
     assert_eq!(rows.flows[0].l7, Some("dns"));
 }
+
+#[test]
+fn what_is_no_dns_on_its_port_is_counted_and_makes_no_row() {
+    let mut tracker = tracker();
+    let mut rows = Vec::new();
+    let tunnel = [
+        &b"\x04\0\0\0\x5B\x90\x11\xE2\x07\0\0\0\0\0\0\0"[..],
+        &[0x9D; 80],
+    ]
+    .concat();
+    tracker.packet(&datagram(0, &tunnel, false, Vantage::Wire), &mut rows);
+    tracker.packet(&datagram(MS, &tunnel, true, Vantage::Wire), &mut rows);
+    tracker.finish(SECOND, &mut rows);
+    let rows = Rows::of(rows);
+    assert_eq!(rows.dns, []);
+    assert_eq!((rows.flows.len(), rows.flows[0].l7), (1, None));
+    let losses: Vec<_> = rows
+        .losses
+        .iter()
+        .map(|loss| {
+            (
+                loss.stage.as_deref(),
+                loss.reason.as_deref(),
+                loss.events,
+                loss.bytes,
+            )
+        })
+        .collect();
+    assert_eq!(losses, [(Some("dns"), Some("not_dns"), Some(2), Some(192))]);
+}

@@ -195,7 +195,7 @@ fn live_datagrams_are_counted_by_the_kernel_alone() {
         owner: Some(process("dig")),
     };
     tracker.socket(event, &mut rows);
-    tracker.tick(6 * SECOND, &mut rows);
+    tracker.tick(11 * SECOND, &mut rows);
     let rows = Rows::of(rows);
     assert_eq!(rows.flows.len(), 1);
     assert_eq!(rows.flows[0].bytes_sent, Some(27));

@@ -166,12 +166,18 @@ pub(super) fn lookup(
         server_port: Some(53),
         transport: Some("udp"),
         dns_id: Some(1),
+        opcode: Some("QUERY"),
         qname: Some(qname.into()),
         qtype: Some(qtype.into()),
+        qclass: Some("IN".into()),
         rcode: rcode.map(Into::into),
         answers: None,
         answer_ips: Some(Vec::new()),
         flags: Some("rd ra".into()),
+        edns_udp_size: None,
+        client_subnet: None,
+        updates: None,
+        retransmits: Some(0),
         outcome: Some("ok"),
     }
 }
