@@ -43,6 +43,8 @@ impl CaptureState {
             node: Arc::clone(&config.node),
             flow_interval: config.flow_interval,
             dns_timeout: config.dns_timeout,
+            services: config.services.clone(),
+            host_root: config.host_root.clone(),
             ..CaptureOptions::default()
         };
         let capture = Capture::start(options, Box::new(sink)).map_err(CannotCapture)?;

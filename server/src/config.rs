@@ -3,6 +3,7 @@
 mod parse;
 mod queries;
 mod retain;
+mod services;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,12 +11,14 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use serde::Deserialize;
+use weir_ingest::identity::ServiceRule;
 use weir_storage::{Fsync, Retention, TableId};
 
 pub(crate) use parse::parse_store;
 use parse::{duration, fsync, parse_fsync, parse_size, size, store};
 pub(crate) use queries::QueryConfig;
 use retain::RetainRule;
+use services::ServiceSettings;
 
 /// Where data lies unless told otherwise.
 pub(crate) const DEFAULT_DATA: &str = "./weir-data";
@@ -87,6 +90,14 @@ pub(crate) struct Settings {
     /// Name of this machine in every row and file [default: its host name]
     #[arg(long, value_name = "NAME")]
     pub node: Option<String>,
+
+    /// Where the root of this machine's file system is seen, whose files name containers and pods [default: /]
+    #[arg(long, value_name = "DIR")]
+    pub host_root: Option<PathBuf>,
+
+    /// Rules that name services; in the file alone.
+    #[arg(skip)]
+    pub service: Vec<ServiceSettings>,
 
     /// How often an open connection gets a row in flows [default: 10s]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
@@ -173,6 +184,10 @@ pub(crate) struct Config {
     pub capture: bool,
     /// Name of this machine in every row and file.
     pub node: Arc<str>,
+    /// Where the root of this machine's file system is seen.
+    pub host_root: PathBuf,
+    /// Names of services; the first rule that matches counts.
+    pub services: Vec<ServiceRule>,
     /// How often an open connection gets a row in `flows`.
     pub flow_interval: Duration,
     /// How long a DNS query waits for its answer.
@@ -211,6 +226,9 @@ pub(crate) enum ConfigError {
     /// Two rules for the same table.
     #[error("--retain names {0} twice; write one rule with both limits, for example {0}=7d,50GB")]
     Retain(String),
+    /// A rule for a service's name that cannot be used.
+    #[error("{0}")]
+    Service(String),
     /// A number of things that must be there.
     #[error("{0} must be more than 0")]
     None(&'static str),
@@ -237,6 +255,7 @@ impl Config {
             cgroup,
             no_capture,
             node,
+            host_root,
             flow_interval,
             dns_timeout,
             fsync,
@@ -271,6 +290,8 @@ impl Config {
             cgroups,
             capture: !(no_capture || file.no_capture),
             node: node_name(node.or(file.node))?,
+            host_root: host_root.or(file.host_root).unwrap_or_else(|| "/".into()),
+            services: services::resolve(file.service).map_err(ConfigError::Service)?,
             flow_interval: positive(
                 "flow-interval",
                 flow_interval.or(file.flow_interval),
@@ -351,7 +372,7 @@ memory = '1MiB'
 \
              cgroup = ['/a', '/b']\nflow-interval = '2s'\nfsync = 'never'\nnode = 'file'\n\
              spill-age = '5s'\nstore = 's3://bucket/a/'\nlocal-cache = '1GB'\nretain = ['flows=1h', '*=1GB']\n\
-             max-queries = 3\nmax-rows = 7\n",
+             max-queries = 3\nmax-rows = 7\nhost-root = '/host'\n",
         );
         let flags = Settings {
             node: Some("flag".to_owned()),
@@ -382,6 +403,8 @@ memory = '1MiB'
                 cgroups: vec!["/c".into()],
                 capture: false,
                 node: "flag".into(),
+                host_root: "/host".into(),
+                services: Vec::new(),
                 flow_interval: Duration::from_secs(2),
                 dns_timeout: DEFAULT_DNS_TIMEOUT,
                 fsync: Fsync::Never,
@@ -421,6 +444,8 @@ memory = '1MiB'
             "query-memory = '1KiB'",
             "store = 'bucket'",
             "local-cache = 'big'",
+            "[[service]]\nname = 'shop'",
+            "service = 'shop'",
             "retain = ['flows']",
             "retain = ['flows=1d', 'flows=1GB']",
         ] {
