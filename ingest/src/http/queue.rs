@@ -127,6 +127,8 @@ pub(super) struct Queue {
     unseen_after: Unseen,
     /// Whether a request was lost after the last one for certain, and no response came since that may have answered it.
     is_one_lost: bool,
+    /// Whether a response came after the last request that answers none in the queue.
+    has_unmatched: bool,
     /// What bytes may be for the server that stand after the last request and are no message.
     pub(super) skipped_after: Unseen,
     /// Of the oldest, so many may have lost their response.
@@ -184,6 +186,7 @@ impl Queue {
     pub(super) fn push(&mut self, mut pending: Pending) {
         pending.unseen_before = std::mem::take(&mut self.unseen_after);
         self.is_one_lost = false;
+        self.has_unmatched = false;
         let (lost_time, lost_place) = self.lost_until;
         let may_have_lost = match pending.received {
             Some(received) => received < lost_place,
@@ -243,7 +246,7 @@ impl Queue {
     /// Notes that requests may have been lost after the last one.
     pub(super) fn lose_requests(&mut self, loss: &Loss) {
         self.note_unseen(loss.unseen);
-        self.is_one_lost |= loss.is_whole;
+        self.is_one_lost |= loss.is_whole && !self.has_unmatched;
     }
 
     /// Notes that the client asks after the response to the request before.
@@ -325,6 +328,7 @@ impl Queue {
         if sent == 0 {
             self.lose_until(started.time, started.place + 1);
             self.is_one_lost = false;
+            self.has_unmatched = true;
             let first = self.unseen_first();
             if *first == Unseen::Lost {
                 // That was it, if one was lost.

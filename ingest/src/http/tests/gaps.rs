@@ -230,6 +230,21 @@ fn a_request_behind_one_that_was_lost_shows_that_both_wait() {
 }
 
 #[test]
+fn a_request_that_was_lost_and_answered_does_not_wait() {
+    let mut wire = Wire::acknowledged();
+    wire.client(get("/1")).server(ok(1));
+    // That something is missing shows when the client goes on.
+    wire.server(ok(2))
+        .gap(CLIENT, 40)
+        .client(get("/3"))
+        .server(ok(3));
+    assert_eq!(
+        wire.lines(),
+        ["GET /1 200 1 ok", "- - 200 2 no_request", "GET /3 200 3 ok"]
+    );
+}
+
+#[test]
 fn several_lost_responses_are_told_when_the_client_asks_one_after_the_other() {
     let mut wire = Wire::new();
     wire.client(get("/1"))
