@@ -38,7 +38,22 @@ enum socket_role {
 	ROLE_SERVER = 2,
 };
 
-/* Why something was lost; an index into the `losses` map. */
+/* Where a program is attached. The first two are those of `enum packet_direction`. */
+enum hook {
+	HOOK_PACKET_SENT = 0,
+	HOOK_PACKET_RECEIVED = 1,
+	HOOK_SOCKET_CREATE = 2,
+	HOOK_SOCKET_RELEASE = 3,
+	HOOK_TCP_STATE = 4,
+	HOOK_PROCESS_EXEC = 5,
+	HOOK_PROCESS_EXIT = 6,
+	HOOK_FIND_SOCKETS = 7,
+	HOOK_PROCESS_FORK = 8,
+	HOOK_CGROUP_CREATE = 9,
+	HOOKS = 10,
+};
+
+/* Why something was lost. */
 enum loss_reason {
 	LOSS_PAYLOAD_RING_FULL = 0,
 	LOSS_CONTROL_RING_FULL = 1,
@@ -48,12 +63,28 @@ enum loss_reason {
 	LOSS_REASONS = 5,
 };
 
-/* What passed; an index into the `totals` map. */
+/* What a packet begins with, as far as its first bytes tell. */
+enum message_kind {
+	MESSAGE_NONE = 0,
+	MESSAGE_REQUEST = 1,
+	MESSAGE_RESPONSE = 2,
+	MESSAGE_DNS = 3,
+	MESSAGE_KINDS = 4,
+};
+
+/* What passed at a hook. Each run of a packet program counts one of those before TOTAL_RECORDS, whatever becomes of the
+ * records, so that their sum is the number of its runs. */
 enum total_kind {
-	TOTAL_PACKETS = 0,
-	TOTAL_PAYLOAD_RECORDS = 1,
-	TOTAL_CONTROL_RECORDS = 2,
-	TOTAL_KINDS = 3,
+	TOTAL_PACKETS_CONTINUED = 0, /* payload inside a message */
+	TOTAL_PACKETS_REQUEST = 1,   /* of these three `enum message_kind` is the index */
+	TOTAL_PACKETS_RESPONSE = 2,
+	TOTAL_PACKETS_DNS = 3,
+	TOTAL_PACKETS_EMPTY = 4,	   /* TCP without payload */
+	TOTAL_PACKETS_OTHER_PROTOCOL = 5,  /* of a connection or with payload that is none of ours */
+	TOTAL_PACKETS_OTHER_TRANSPORT = 6, /* neither TCP nor UDP, or of no socket */
+	TOTAL_PACKETS_LOST = 7,		   /* in `losses` */
+	TOTAL_RECORDS = 8,		   /* handed over in a ring */
+	TOTAL_KINDS = 9,
 };
 
 /* The process that a socket belongs to. pid 0: unknown. */

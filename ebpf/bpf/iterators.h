@@ -56,8 +56,10 @@ int find_sockets(struct bpf_iter__task_file *ctx)
 	if (!is_target(BPF_CORE_READ(sk, sk_cgrp_data.cgroup)))
 		return 0;
 	state = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!state)
+	if (!state) {
+		count_loss(HOOK_FIND_SOCKETS, LOSS_SOCKET_STATE_FULL, 0);
 		return 0;
+	}
 	is_new = state->cookie == 0;
 	/* Processes come in the order of their ids: a server's main process before its workers. */
 	if (!has_living_owner(state))
@@ -106,8 +108,9 @@ int read_counters(struct bpf_iter__bpf_sk_storage_map *ctx)
 		return 0;
 	event.kind = EVENT_TCP_COUNTERS;
 	fill_tcp_event(&event, state, tcp);
-	state->tcp_flags = 0; /* told now: the next reading tells what came since */
-	bpf_seq_write(ctx->meta->seq, &event, sizeof(event));
+	/* Told now: the next reading tells what came since. Where there was no room, the kernel comes here again. */
+	if (bpf_seq_write(ctx->meta->seq, &event, sizeof(event)) == 0)
+		state->tcp_flags = 0;
 	return 0;
 }
 

@@ -89,7 +89,7 @@ int socket_create(struct bpf_sock *sk)
 		return 1;
 	state = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!state) {
-		count_loss(LOSS_SOCKET_STATE_FULL, 0);
+		count_loss(HOOK_SOCKET_CREATE, LOSS_SOCKET_STATE_FULL, 0);
 		return 1;
 	}
 	owner_of_current(&state->owner);
@@ -108,7 +108,7 @@ int socket_release(struct bpf_sock *sk)
 		return 1;
 	event.time_ns = bpf_ktime_get_ns();
 	event.cookie = bpf_get_socket_cookie(sk);
-	send_control(&event, sizeof(event));
+	send_control(HOOK_SOCKET_RELEASE, &event, sizeof(event));
 	return 1;
 }
 

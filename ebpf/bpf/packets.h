@@ -83,8 +83,8 @@ struct packet {
 	u32 ack;
 	u8 protocol;
 	u8 tcp_flags;
-	u8 direction;
-	u8 reserved;
+	u8 direction; /* also the hook */
+	u8 message;   /* enum message_kind: what its payload begins with */
 };
 
 #define RECORD(bytes)                                                                                                  \
@@ -125,7 +125,7 @@ static __always_inline void fill_header(struct payload_event *header, struct soc
 		if (bpf_skb_load_bytes(skb, packet->payload_offset + span->skipped, record->data,                      \
 				       within(captured, bytes)) != 0) {                                                \
 			bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);                                                 \
-			count_loss(LOSS_PACKET_UNREADABLE, span->payload_len);                                               \
+			count_loss(packet->direction & 1, LOSS_PACKET_UNREADABLE, span->payload_len);                          \
 			return;                                                                                        \
 		}                                                                                                      \
 		bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);                                                          \
@@ -150,10 +150,13 @@ static __noinline void emit_record(struct __sk_buff *skb, struct socket_state *s
 	} else if (captured <= LARGE_RECORD) {
 		EMIT_WITH_DATA(4096);
 	}
-	count_total(TOTAL_PAYLOAD_RECORDS, captured);
+	count_total(packet->direction & 1, TOTAL_RECORDS, captured);
 	return;
 full:
-	count_loss(LOSS_PAYLOAD_RING_FULL, span->payload_len);
+	/* The packet's first record holds the start of what it begins. */
+	count_lost_message(packet->direction & 1, LOSS_PAYLOAD_RING_FULL,
+			   span->skipped == 0 ? packet->message & (MESSAGE_KINDS - 1) : MESSAGE_NONE,
+			   span->payload_len);
 }
 
 /* The last chunk of a chunked body without trailers (RFC 9112, section 7.1). */
@@ -212,6 +215,18 @@ static __always_inline u32 emit_payload(struct __sk_buff *skb, struct socket_sta
 	return copied;
 }
 
+/* Which message a packet of HTTP begins. What looks like a message of the other side is a part of a body. */
+static __always_inline u8 message_of(struct socket_state *state, struct packet *packet, enum message_start start)
+{
+	int is_asking = packet->direction == state->request_direction;
+
+	if (start == START_HTTP_REQUEST && (is_asking || state->l7 == L7_UNKNOWN))
+		return MESSAGE_REQUEST;
+	if ((start == START_HTTP_RESPONSE || start == START_HTTP_UPGRADE) && (!is_asking || state->l7 == L7_UNKNOWN))
+		return MESSAGE_RESPONSE;
+	return MESSAGE_NONE;
+}
+
 #define EMIT_WHOLE(bytes)                                                                                              \
 	do {                                                                                                           \
 		struct payload_record_##bytes *record = bpf_ringbuf_reserve(&payload, sizeof(*record), 0);             \
@@ -220,7 +235,7 @@ static __always_inline u32 emit_payload(struct __sk_buff *skb, struct socket_sta
 		fill_header(&record->header, state, packet, &span);                                                    \
 		if (bpf_skb_load_bytes(skb, packet->payload_offset, record->data, within(length, bytes)) != 0) {       \
 			bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);                                                 \
-			count_loss(LOSS_PACKET_UNREADABLE, length);                                                    \
+			count_loss(packet->direction & 1, LOSS_PACKET_UNREADABLE, length);                             \
 			return START_OTHER;                                                                            \
 		}                                                                                                      \
 		__builtin_memcpy(start, record->data, START_BYTES);                                                    \
@@ -235,6 +250,7 @@ static __noinline enum message_start emit_whole(struct __sk_buff *skb, struct so
 {
 	struct span span = { .payload_len = packet->payload_len, .captured = packet->payload_len };
 	u64 length = packet->payload_len;
+	enum message_start begins;
 	u8 start[START_BYTES];
 
 	barrier_var(length);
@@ -248,16 +264,18 @@ static __noinline enum message_start emit_whole(struct __sk_buff *skb, struct so
 		EMIT_WHOLE(1024);
 	else
 		EMIT_WHOLE(4096);
-	count_total(TOTAL_PAYLOAD_RECORDS, length);
+	count_total(packet->direction & 1, TOTAL_RECORDS, length);
 	return classify(start, length);
 full:
-	count_loss(LOSS_PAYLOAD_RING_FULL, length);
-	return classify_start(skb, packet->payload_offset, length);
+	begins = classify_start(skb, packet->payload_offset, length);
+	count_lost_message(packet->direction & 1, LOSS_PAYLOAD_RING_FULL, message_of(state, packet, begins), length);
+	return begins;
 }
 
 /* What a TCP packet with payload says about the protocol of its socket; returns whether the packet is to be copied. */
 static __always_inline int follow_protocol(struct socket_state *state, struct packet *packet, enum message_start start)
 {
+	packet->message = message_of(state, packet, start);
 	if (start == START_HTTP_REQUEST || start == START_HTTP_RESPONSE || start == START_HTTP_UPGRADE)
 		state->budget[packet->direction & 1] = message_prefix;
 	if (start == START_HTTP_UPGRADE) {
@@ -268,6 +286,7 @@ static __always_inline int follow_protocol(struct socket_state *state, struct pa
 	case L7_UNKNOWN:
 		if (start == START_HTTP_RESPONSE) {
 			state->l7 = L7_HTTP;
+			state->request_direction = !packet->direction;
 			return 1;
 		}
 		if (start == START_HTTP_REQUEST || start == START_TOO_SHORT) {
@@ -304,7 +323,8 @@ static __always_inline void spend_budget(struct socket_state *state, u8 directio
 	state->budget[direction] = copied < budget ? budget - copied : 0;
 }
 
-static __always_inline void on_tcp(struct __sk_buff *skb, struct socket_state *state, struct packet *packet)
+/* Returns what the packet was. */
+static __always_inline enum total_kind on_tcp(struct __sk_buff *skb, struct socket_state *state, struct packet *packet)
 {
 	u8 direction = packet->direction & 1;
 
@@ -312,12 +332,12 @@ static __always_inline void on_tcp(struct __sk_buff *skb, struct socket_state *s
 	if (direction == DIRECTION_SENT && (!state->has_sent || (packet->payload_len && state->l7 != L7_OTHER)))
 		learn_tcp_sender(state, skb->sk);
 	if (state->l7 == L7_OTHER)
-		return;
+		return packet->payload_len ? TOTAL_PACKETS_OTHER_PROTOCOL : TOTAL_PACKETS_EMPTY;
 	if (packet->payload_len == 0) {
 		/* The end of a side is the end of a body without a length. */
 		if ((packet->tcp_flags & (FLAG_FIN | FLAG_RST)) && state->l7 != L7_UNKNOWN)
 			emit_payload(skb, state, packet, 0);
-		return;
+		return TOTAL_PACKETS_EMPTY;
 	}
 	if (state->last_direction != direction) {
 		state->last_direction = direction;
@@ -327,16 +347,17 @@ static __always_inline void on_tcp(struct __sk_buff *skb, struct socket_state *s
 	    packet->payload_len <= state->budget[direction]) {
 		follow_protocol(state, packet, emit_whole(skb, state, packet));
 		spend_budget(state, direction, packet->payload_len);
-		return;
+		return packet->message;
 	}
 	if (packet->endpoints.local_port == 53 || packet->endpoints.remote_port == 53)
 		state->l7 = L7_DNS;
 	else if (!follow_protocol(state, packet, classify_start(skb, packet->payload_offset, packet->payload_len)))
-		return;
+		return TOTAL_PACKETS_OTHER_PROTOCOL;
 	spend_budget(state, direction, emit_payload(skb, state, packet, state->budget[direction]));
+	return packet->message;
 }
 
-static __always_inline void on_udp(struct __sk_buff *skb, struct socket_state *state, struct packet *packet)
+static __always_inline enum total_kind on_udp(struct __sk_buff *skb, struct socket_state *state, struct packet *packet)
 {
 	struct udp_key key = { .cookie = packet->cookie, .endpoints = packet->endpoints };
 	struct udp_counters *counters = bpf_map_lookup_elem(&udp_flows, &key);
@@ -364,14 +385,17 @@ static __always_inline void on_udp(struct __sk_buff *skb, struct socket_state *s
 		if (!counters->announced) {
 			struct udp_event event = { .kind = EVENT_UDP_OPEN, .time_ns = packet->time_ns, .key = key };
 
-			counters->announced = send_control(&event, sizeof(event));
+			counters->announced = send_control(packet->direction & 1, &event, sizeof(event));
 		}
 	} else {
-		count_loss(LOSS_UDP_TABLE_FULL, packet->payload_len);
+		count_loss(packet->direction & 1, LOSS_UDP_TABLE_FULL, packet->payload_len);
 	}
-	if (may_be_dns(skb, packet->payload_offset, packet->payload_len, packet->endpoints.local_port,
-		       packet->endpoints.remote_port))
-		emit_payload(skb, state, packet, message_prefix);
+	if (!may_be_dns(skb, packet->payload_offset, packet->payload_len, packet->endpoints.local_port,
+			packet->endpoints.remote_port))
+		return packet->payload_len ? TOTAL_PACKETS_OTHER_PROTOCOL : TOTAL_PACKETS_EMPTY;
+	packet->message = MESSAGE_DNS;
+	emit_payload(skb, state, packet, message_prefix);
+	return TOTAL_PACKETS_DNS;
 }
 
 static __always_inline void set_endpoints(struct packet *packet, u16 source_port, u16 destination_port)
@@ -450,22 +474,22 @@ static __always_inline void pass_by(struct __sk_buff *skb, struct socket_state *
 		state->tcp_flags = flags;
 }
 
-static __always_inline int on_packet(struct __sk_buff *skb, u8 direction)
+/* Returns what the packet was. */
+static __always_inline enum total_kind look_at(struct __sk_buff *skb, u8 direction)
 {
 	struct packet packet = { .direction = direction };
 	struct socket_state *state;
 	struct bpf_sock *sk = skb->sk;
 
 	if (!sk)
-		return 1;
+		return TOTAL_PACKETS_OTHER_TRANSPORT;
 	state = bpf_sk_storage_get(&sockets, sk, 0, 0);
 	/* Only connections of TCP come to this state. */
 	if (state && state->l7 == L7_OTHER) {
-		count_total(TOTAL_PACKETS, skb->len);
 		pass_by(skb, state);
 		if (direction == DIRECTION_SENT && !state->has_sent)
 			learn_tcp_sender(state, sk);
-		return 1;
+		return TOTAL_PACKETS_OTHER_PROTOCOL;
 	}
 	packet.protocol = read_network_header(skb, &packet);
 	if (packet.protocol == IPPROTO_TCP) {
@@ -486,11 +510,10 @@ static __always_inline int on_packet(struct __sk_buff *skb, u8 direction)
 			goto unreadable;
 		set_endpoints(&packet, udp.source, udp.destination);
 	} else {
-		return 1;
+		return TOTAL_PACKETS_OTHER_TRANSPORT;
 	}
 	if (skb->len < packet.payload_offset)
 		goto unreadable;
-	count_total(TOTAL_PACKETS, skb->len);
 	packet.payload_len = skb->len - packet.payload_offset;
 	packet.time_ns = bpf_ktime_get_ns();
 	/* An accepted socket has its listener's state until it is seen to open. */
@@ -498,20 +521,24 @@ static __always_inline int on_packet(struct __sk_buff *skb, u8 direction)
 	if (!state) {
 		state = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 		if (!state) {
-			count_loss(LOSS_SOCKET_STATE_FULL, packet.payload_len);
-			return 1;
+			count_loss(direction, LOSS_SOCKET_STATE_FULL, packet.payload_len);
+			return TOTAL_PACKETS_LOST;
 		}
 		state->cookie = packet.cookie;
 		begin_messages(state);
 	}
 	packet.endpoints.netns = state->netns;
 	if (packet.protocol == IPPROTO_TCP)
-		on_tcp(skb, state, &packet);
-	else
-		on_udp(skb, state, &packet);
-	return 1;
+		return on_tcp(skb, state, &packet);
+	return on_udp(skb, state, &packet);
 unreadable:
-	count_loss(LOSS_PACKET_UNREADABLE, skb->len);
+	count_loss(direction, LOSS_PACKET_UNREADABLE, skb->len);
+	return TOTAL_PACKETS_LOST;
+}
+
+static __always_inline int on_packet(struct __sk_buff *skb, u8 direction)
+{
+	count_total(direction, look_at(skb, direction), skb->len);
 	return 1;
 }
 

@@ -78,7 +78,7 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_b
 		return 0;
 	event = bpf_ringbuf_reserve(&control, sizeof(*event), 0);
 	if (!event) {
-		count_loss(LOSS_CONTROL_RING_FULL, sizeof(*event));
+		count_loss(HOOK_PROCESS_EXEC, LOSS_CONTROL_RING_FULL, sizeof(*event));
 		return 0;
 	}
 	event->kind = EVENT_PROCESS_EXEC;
@@ -89,7 +89,7 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_b
 	event->filename_len = length > 0 ? length - 1 : 0;
 	event->exe_len = write_exe(event->exe, BPF_CORE_READ(bprm, file));
 	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
-	count_total(TOTAL_CONTROL_RECORDS, sizeof(*event));
+	count_total(HOOK_PROCESS_EXEC, TOTAL_RECORDS, sizeof(*event));
 	return 0;
 }
 
@@ -111,7 +111,7 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
 	event.parent_pid = from.pid;
 	event.parent_start_ns = from.start_ns;
 	event.parent_exec_id = from.exec_id;
-	send_control(&event, sizeof(event));
+	send_control(HOOK_PROCESS_FORK, &event, sizeof(event));
 	return 0;
 }
 
@@ -133,7 +133,7 @@ int BPF_PROG(process_exit, struct task_struct *task)
 	pid = event.process.pid;
 	start_ns = event.process.start_ns;
 	bpf_map_update_elem(&ended, &pid, &start_ns, BPF_ANY);
-	send_control(&event, sizeof(event));
+	send_control(HOOK_PROCESS_EXIT, &event, sizeof(event));
 	return 0;
 }
 
@@ -149,7 +149,7 @@ int BPF_PROG(cgroup_create, struct cgroup *cgroup, const char *path)
 		return 0;
 	event = bpf_ringbuf_reserve(&control, sizeof(*event), 0);
 	if (!event) {
-		count_loss(LOSS_CONTROL_RING_FULL, sizeof(*event));
+		count_loss(HOOK_CGROUP_CREATE, LOSS_CONTROL_RING_FULL, sizeof(*event));
 		return 0;
 	}
 	event->kind = EVENT_CGROUP_CREATE;
@@ -159,7 +159,7 @@ int BPF_PROG(cgroup_create, struct cgroup *cgroup, const char *path)
 	/* One that fills the room may have been longer. */
 	event->path_len = length > 0 && length < (long)sizeof(event->path) ? length - 1 : 0;
 	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
-	count_total(TOTAL_CONTROL_RECORDS, sizeof(*event));
+	count_total(HOOK_CGROUP_CREATE, TOTAL_RECORDS, sizeof(*event));
 	return 0;
 }
 

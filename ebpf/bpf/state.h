@@ -92,14 +92,14 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, LOSS_REASONS);
+	__uint(max_entries, HOOKS * LOSS_REASONS * MESSAGE_KINDS);
 	__type(key, u32);
 	__type(value, struct tally);
 } losses SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, TOTAL_KINDS);
+	__uint(max_entries, HOOKS * TOTAL_KINDS);
 	__type(key, u32);
 	__type(value, struct tally);
 } totals SEC(".maps");
@@ -111,9 +111,9 @@ static __always_inline void begin_messages(struct socket_state *state)
 	state->budget[1] = message_prefix;
 }
 
-static __always_inline void count_loss(u32 reason, u64 bytes)
+static __always_inline void count(void *map, u32 index, u64 bytes)
 {
-	struct tally *tally = bpf_map_lookup_elem(&losses, &reason);
+	struct tally *tally = bpf_map_lookup_elem(map, &index);
 
 	if (tally) {
 		tally->events++;
@@ -121,25 +121,31 @@ static __always_inline void count_loss(u32 reason, u64 bytes)
 	}
 }
 
-static __always_inline void count_total(u32 kind, u64 bytes)
+/* Counts what is lost at a hook, by what the lost bytes began. */
+static __always_inline void count_lost_message(u32 hook, u32 reason, u32 message, u64 bytes)
 {
-	struct tally *tally = bpf_map_lookup_elem(&totals, &kind);
+	count(&losses, (hook * LOSS_REASONS + reason) * MESSAGE_KINDS + message, bytes);
+}
 
-	if (tally) {
-		tally->events++;
-		tally->bytes += bytes;
-	}
+static __always_inline void count_loss(u32 hook, u32 reason, u64 bytes)
+{
+	count_lost_message(hook, reason, MESSAGE_NONE, bytes);
+}
+
+static __always_inline void count_total(u32 hook, u32 kind, u64 bytes)
+{
+	count(&totals, hook * TOTAL_KINDS + kind, bytes);
 }
 
 /* Copies a record into the control ring; returns whether there was room. The reader drains on a timer, so it is
  * never woken: a wake-up for each record costs ten times the throughput. */
-static __always_inline int send_control(void *record, u32 size)
+static __always_inline int send_control(u32 hook, void *record, u32 size)
 {
 	if (bpf_ringbuf_output(&control, record, size, BPF_RB_NO_WAKEUP) != 0) {
-		count_loss(LOSS_CONTROL_RING_FULL, size);
+		count_loss(hook, LOSS_CONTROL_RING_FULL, size);
 		return 0;
 	}
-	count_total(TOTAL_CONTROL_RECORDS, size);
+	count_total(hook, TOTAL_RECORDS, size);
 	return 1;
 }
 

@@ -115,7 +115,7 @@ int BPF_PROG(tcp_state, struct sock *sk, int old_state, int new_state)
 	fill_tcp_event(&event, state, tcp);
 	event.old_state = old_state;
 	event.state = new_state;
-	send_control(&event, sizeof(event));
+	send_control(HOOK_TCP_STATE, &event, sizeof(event));
 	return 0;
 }
 

@@ -33,6 +33,13 @@ pub struct Target {
     pub directory: File,
 }
 
+impl Target {
+    /// Whether the cgroup is still there. The kernel detaches the programs of one that is removed.
+    pub fn is_there(&self) -> bool {
+        fs::metadata(&self.path).is_ok_and(|metadata| metadata.ino() == self.id)
+    }
+}
+
 /// Opens the cgroups to capture: those named, or the root of the hierarchy where none is.
 ///
 /// One that lies inside another is left out: its packets pass the outer one's programs anyway, and would count twice.

@@ -91,6 +91,15 @@ pub struct PayloadEvent {
     reserved: u32,
 }
 
+impl PayloadEvent {
+    /// Reads a record of the payload ring: the event, and its captured bytes; `None` where it is shorter than it says.
+    pub fn read(record: &[u8]) -> Option<(&Self, &[u8])> {
+        let (event, data) = Self::ref_from_prefix(record).ok()?;
+        let captured = data.get(..event.captured as usize)?;
+        Some((event, captured))
+    }
+}
+
 /// The socket sent it.
 pub const DIRECTION_SENT: u8 = 0;
 /// The socket received it.
@@ -372,6 +381,20 @@ impl ControlEvent {
     }
 }
 
+/// Where programs are attached, in the order of `enum hook`.
+pub const HOOKS: [&str; 10] = [
+    "cgroup_skb/egress",
+    "cgroup_skb/ingress",
+    "cgroup/sock_create",
+    "cgroup/sock_release",
+    "tp_btf/inet_sock_set_state",
+    "tp_btf/sched_process_exec",
+    "tp_btf/sched_process_exit",
+    "iter/task_file",
+    "tp_btf/sched_process_fork",
+    "tp_btf/cgroup_mkdir",
+];
+
 /// Reasons of the kernel's losses, in the order of `enum loss_reason`.
 pub const LOSS_REASONS: [&str; 5] = [
     "payload_ring_full",
@@ -379,6 +402,22 @@ pub const LOSS_REASONS: [&str; 5] = [
     "packet_unreadable",
     "udp_table_full",
     "socket_state_full",
+];
+
+/// What lost bytes began, in the order of `enum message_kind`; `None` where they were inside a message or of none.
+pub const MESSAGE_KINDS: [Option<&str>; 4] = [None, Some("request"), Some("response"), Some("dns")];
+
+/// What passed at a hook, in the order of `enum total_kind`: packets by what they were, and records handed over.
+pub const TOTAL_KINDS: [&str; 9] = [
+    "packets_continued",
+    "packets_request",
+    "packets_response",
+    "packets_dns",
+    "packets_empty",
+    "packets_other_protocol",
+    "packets_other_transport",
+    "packets_lost",
+    "records",
 ];
 
 /// Events and bytes of one kind.
@@ -389,6 +428,14 @@ pub struct Tally {
     pub events: u64,
     /// How many bytes they held.
     pub bytes: u64,
+}
+
+impl Tally {
+    /// Counts one event of so many bytes.
+    pub(crate) fn add(&mut self, bytes: usize) {
+        self.events += 1;
+        self.bytes += bytes as u64;
+    }
 }
 
 #[cfg(test)]

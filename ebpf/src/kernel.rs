@@ -11,14 +11,16 @@ use aya::programs::{
 };
 use aya::sys::{BpfHelper, is_helper_supported};
 use aya::{Btf, Ebpf, EbpfLoader, Pod, include_bytes_aligned};
-use zerocopy::FromBytes as _;
+use serde::Serialize;
 
 use crate::cgroup::{self, Target};
 use crate::error::LoadError;
 use crate::events::{
-    ControlEvent, LOSS_REASONS, PayloadEvent, Tally, TcpEvent, UdpCounters, UdpKey,
+    ControlEvent, HOOKS, LOSS_REASONS, MESSAGE_KINDS, PayloadEvent, TOTAL_KINDS, Tally, TcpEvent,
+    UdpCounters, UdpKey,
 };
 use crate::iterator::{MapIterator, read_events};
+use crate::program_info::ProgramInfo;
 use crate::programs::{Kind, Outcome, PROGRAMS, Program, ProgramStatus};
 
 /// The compiled kernel side.
@@ -55,11 +57,26 @@ impl Default for KernelOptions {
     }
 }
 
-/// What the kernel side lost for one reason.
+/// What the kernel side lost at one hook for one reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LossCount {
-    /// Why.
+    /// Where: one of [`HOOKS`].
+    pub hook: &'static str,
+    /// Why: one of [`LOSS_REASONS`].
     pub reason: &'static str,
+    /// What the lost bytes began: one of [`MESSAGE_KINDS`].
+    pub message: Option<&'static str>,
+    /// Events and bytes since the start.
+    pub tally: Tally,
+}
+
+/// What passed at one hook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TotalCount {
+    /// Where: one of [`HOOKS`].
+    pub hook: &'static str,
+    /// What: one of [`TOTAL_KINDS`].
+    pub kind: &'static str,
     /// Events and bytes since the start.
     pub tally: Tally,
 }
@@ -77,6 +94,51 @@ pub struct Kernel {
     counters: Option<MapIterator>,
     /// A payload record that was read too early.
     held: Vec<u8>,
+    taken: Taken,
+    payload_fill: RingFill,
+    control_fill: RingFill,
+}
+
+/// How full a ring was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct RingFill {
+    /// Its name: payload or control.
+    pub ring: &'static str,
+    /// Bytes that it holds at most.
+    pub capacity_bytes: u64,
+    /// The most bytes that one drain found in it since the last look.
+    pub peak_bytes: u64,
+}
+
+impl RingFill {
+    const fn empty(ring: &'static str, capacity_bytes: u32) -> Self {
+        Self {
+            ring,
+            capacity_bytes: capacity_bytes as u64,
+            peak_bytes: 0,
+        }
+    }
+
+    /// Keeps what a drain found; more than fits means that records came while it was under way.
+    fn drained(&mut self, bytes: u64) {
+        self.peak_bytes = self.peak_bytes.max(bytes).min(self.capacity_bytes);
+    }
+}
+
+/// Bytes that a record takes in a ring: a header of 8 bytes before it, and the length rounded up.
+const fn ring_bytes(record: usize) -> u64 {
+    (record as u64).next_multiple_of(8) + 8
+}
+
+/// The records that were taken out of the rings since the start.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Taken {
+    /// Payload records, with their captured bytes.
+    pub payload: Tally,
+    /// Control records, with their bytes.
+    pub control: Tally,
+    /// Records of both that are not as the programs make them: a bug.
+    pub malformed: Tally,
 }
 
 impl std::fmt::Debug for Kernel {
@@ -97,7 +159,10 @@ impl Kernel {
     /// Where the cgroups cannot be opened, the maps are refused, or a program without which there is no capture is.
     pub fn load(options: &KernelOptions) -> Result<Self, LoadError> {
         let kernel = Self::load_what_works(options)?;
-        for ProgramStatus { program, outcome } in &kernel.programs {
+        for ProgramStatus {
+            program, outcome, ..
+        } in &kernel.programs
+        {
             if let (true, Outcome::Refused(reason)) = (program.required, outcome) {
                 return Err(LoadError::Program {
                     program: program.name,
@@ -148,14 +213,22 @@ impl Kernel {
             totals,
             counters: None,
             held: Vec::new(),
+            taken: Taken::default(),
+            payload_fill: RingFill::empty("payload", options.payload_ring_bytes),
+            control_fill: RingFill::empty("control", options.control_ring_bytes),
         };
         for program in PROGRAMS {
             let outcome = match kernel.attach(program, &btf) {
                 Ok(()) => Outcome::Attached,
                 Err(reason) => Outcome::Refused(reason),
             };
-            kernel.programs.push(ProgramStatus { program, outcome });
+            kernel.programs.push(ProgramStatus {
+                program,
+                outcome,
+                info: ProgramInfo::default(),
+            });
         }
+        kernel.look_at_programs();
         Ok(kernel)
     }
 
@@ -222,7 +295,38 @@ impl Kernel {
         MapIterator::new(program.as_fd(), sockets.fd().as_fd())
     }
 
-    /// What became of each program.
+    /// Asks the kernel about each program, and looks whether the cgroups are still there.
+    pub fn look_at_programs(&mut self) {
+        let are_gone = !self.targets.iter().any(Target::is_there);
+        for status in &mut self.programs {
+            let loaded = self.ebpf.program(status.program.name);
+            let fd = loaded.and_then(|program| program.fd().ok());
+            let info = fd.and_then(|fd| ProgramInfo::read(fd.as_fd()).ok());
+            status.info = info.unwrap_or_default();
+            let is_at_cgroup = status.program.kind.is_at_cgroup();
+            if are_gone && is_at_cgroup && status.outcome == Outcome::Attached {
+                status.outcome = Outcome::Detached("its cgroups were removed".to_owned());
+            }
+        }
+    }
+
+    /// Takes the programs away that look at packets; what they handed over stays in the ring.
+    pub fn stop_packets(&mut self) {
+        for program in PROGRAMS {
+            if !matches!(program.kind, Kind::CgroupIngress | Kind::CgroupEgress) {
+                continue;
+            }
+            let loaded = self.ebpf.program_mut(program.name);
+            if let Some(packets) = loaded.and_then(|it| <&mut CgroupSkb>::try_from(it).ok())
+                && let Err(error) = packets.unload()
+            {
+                // It was refused, or its cgroup is gone; the end of the process takes away the rest.
+                tracing::debug!(program = program.name, %error, "nothing to take away");
+            }
+        }
+    }
+
+    /// What became of each program, as [`Self::look_at_programs`] found it last.
     pub fn programs(&self) -> &[ProgramStatus] {
         &self.programs
     }
@@ -234,34 +338,49 @@ impl Kernel {
 
     /// Takes every control record that is there.
     pub fn drain_control(&mut self, mut each: impl FnMut(ControlEvent)) {
+        let mut found = 0;
         while let Some(record) = self.control.next() {
-            if let Some(event) = ControlEvent::read(&record) {
-                each(event);
+            found += ring_bytes(record.len());
+            self.taken.control.add(record.len());
+            match ControlEvent::read(&record) {
+                Some(event) => each(event),
+                None => self.taken.malformed.add(record.len()),
             }
         }
+        self.control_fill.drained(found);
     }
 
     /// Takes the payload records up to that time (monotonic clock, nanoseconds), with their captured bytes.
     ///
     /// What passed later stays: the control records that belong to it may not have been taken yet.
     pub fn drain_payload(&mut self, until_ns: u64, mut each: impl FnMut(&PayloadEvent, &[u8])) {
-        if let Some((event, captured)) = read_payload(&self.held) {
-            if event.time_ns > until_ns {
-                return;
+        if !self.held.is_empty() {
+            match PayloadEvent::read(&self.held) {
+                Some((event, _)) if event.time_ns > until_ns => return,
+                Some((event, captured)) => {
+                    self.taken.payload.add(captured.len());
+                    each(event, captured);
+                }
+                None => self.taken.malformed.add(self.held.len()),
             }
-            each(event, captured);
+            self.held.clear();
         }
-        self.held.clear();
+        let mut found = 0;
         while let Some(record) = self.payload.next() {
-            let Some((event, captured)) = read_payload(&record) else {
+            found += ring_bytes(record.len());
+            let Some((event, captured)) = PayloadEvent::read(&record) else {
+                self.taken.payload.add(record.len());
+                self.taken.malformed.add(record.len());
                 continue;
             };
             if event.time_ns > until_ns {
                 self.held.extend_from_slice(&record);
-                return;
+                break;
             }
+            self.taken.payload.add(captured.len());
             each(event, captured);
         }
+        self.payload_fill.drained(found);
     }
 
     /// The counters of the UDP traffic between a socket and a peer; `None` once removed.
@@ -298,30 +417,48 @@ impl Kernel {
         read_events(file, each)
     }
 
-    /// What the kernel side lost since the start, by reason.
+    /// How full the rings were since the last look.
+    pub fn rings(&mut self) -> [RingFill; 2] {
+        let fills = [self.payload_fill, self.control_fill];
+        for fill in [&mut self.payload_fill, &mut self.control_fill] {
+            fill.peak_bytes = 0;
+        }
+        fills
+    }
+
+    /// What was taken out of the rings since the start.
+    pub fn taken(&self) -> Taken {
+        self.taken
+    }
+
+    /// What the kernel side lost since the start, by hook, reason and message; always the same list.
     pub fn losses(&self) -> impl Iterator<Item = LossCount> {
-        LOSS_REASONS
-            .into_iter()
-            .zip(0..)
-            .map(|(reason, index)| LossCount {
+        let each = HOOKS.into_iter().flat_map(|hook| {
+            LOSS_REASONS.into_iter().flat_map(move |reason| {
+                MESSAGE_KINDS
+                    .into_iter()
+                    .map(move |message| (hook, reason, message))
+            })
+        });
+        each.zip(0..)
+            .map(|((hook, reason, message), index)| LossCount {
+                hook,
                 reason,
+                message,
                 tally: sum(&self.losses, index),
             })
     }
 
-    /// Packets that the programs looked at since the start.
-    pub fn packets(&self) -> Tally {
-        sum(&self.totals, 0)
-    }
-
-    /// Payload records handed over since the start, with their captured bytes.
-    pub fn payload_records(&self) -> Tally {
-        sum(&self.totals, 1)
-    }
-
-    /// Control records handed over since the start.
-    pub fn control_records(&self) -> Tally {
-        sum(&self.totals, 2)
+    /// What passed since the start, by hook and kind; always the same list.
+    pub fn totals(&self) -> impl Iterator<Item = TotalCount> {
+        let each = HOOKS
+            .into_iter()
+            .flat_map(|hook| TOTAL_KINDS.into_iter().map(move |kind| (hook, kind)));
+        each.zip(0..).map(|((hook, kind), index)| TotalCount {
+            hook,
+            kind,
+            tally: sum(&self.totals, index),
+        })
     }
 }
 
@@ -349,12 +486,6 @@ fn sum(array: &PerCpuArray<MapData, Tally>, index: u32) -> Tally {
         total.bytes += tally.bytes;
     }
     total
-}
-
-fn read_payload(record: &[u8]) -> Option<(&PayloadEvent, &[u8])> {
-    let (event, data) = PayloadEvent::ref_from_prefix(record).ok()?;
-    let captured = data.get(..event.captured as usize)?;
-    Some((event, captured))
 }
 
 /// An error with its causes, in one line; of a verifier log only the end, where it says what is wrong.

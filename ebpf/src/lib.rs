@@ -11,8 +11,10 @@ mod error;
 pub mod events;
 mod iterator;
 mod kernel;
+mod program_info;
 mod programs;
 
 pub use error::LoadError;
-pub use kernel::{Kernel, KernelOptions, LossCount};
+pub use kernel::{Kernel, KernelOptions, LossCount, RingFill, Taken, TotalCount};
+pub use program_info::{ProgramInfo, RunStatistics};
 pub use programs::{Outcome, PROGRAMS, Program, ProgramStatus};

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::program_info::ProgramInfo;
+
 /// One program of the object.
 #[derive(Debug, Clone, Copy)]
 pub struct Program {
@@ -42,6 +44,14 @@ impl Kind {
             Self::CgroupSock => "cgroup_sock",
             Self::Tracepoint(_) => "tp_btf",
             Self::Iterator(_) => "iter",
+        }
+    }
+
+    /// Whether it is attached to the cgroups that are captured.
+    pub(crate) const fn is_at_cgroup(self) -> bool {
+        match self {
+            Self::CgroupIngress | Self::CgroupEgress | Self::CgroupSock => true,
+            Self::Tracepoint(_) | Self::Iterator(_) => false,
         }
     }
 }
@@ -146,6 +156,19 @@ pub enum Outcome {
     Attached,
     /// The kernel refused it; what it said.
     Refused(String),
+    /// It was attached, and is no more; why.
+    Detached(String),
+}
+
+impl Outcome {
+    /// The word for it, and why where there is a reason.
+    pub fn told(&self) -> (&'static str, Option<&str>) {
+        match self {
+            Self::Attached => ("attached", None),
+            Self::Refused(reason) => ("refused", Some(reason)),
+            Self::Detached(reason) => ("detached", Some(reason)),
+        }
+    }
 }
 
 /// A program and what became of it.
@@ -155,4 +178,6 @@ pub struct ProgramStatus {
     pub program: &'static Program,
     /// What became of it.
     pub outcome: Outcome,
+    /// What the kernel tells about it, as it was when it was asked last.
+    pub info: ProgramInfo,
 }

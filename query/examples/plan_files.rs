@@ -36,6 +36,8 @@ fn row(time: i64) -> CaptureLoss {
         reason: None,
         events: Some(1),
         bytes: None,
+        hook: None,
+        message: None,
     }
 }
 

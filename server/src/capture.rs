@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use weir_ebpf::{Outcome, ProgramStatus};
+use weir_ebpf::{KernelOptions, Outcome, ProgramStatus};
 use weir_ingest::live::{Capture, CaptureError, CaptureOptions, CaptureStats};
 
 use crate::config::Config;
@@ -45,6 +45,11 @@ impl CaptureState {
             dns_timeout: config.dns_timeout,
             services: config.services.clone(),
             host_root: config.host_root.clone(),
+            kernel: KernelOptions {
+                payload_ring_bytes: config.payload_ring,
+                control_ring_bytes: config.control_ring,
+                ..KernelOptions::default()
+            },
             ..CaptureOptions::default()
         };
         let capture = Capture::start(options, Box::new(sink)).map_err(CannotCapture)?;
@@ -82,7 +87,19 @@ impl CaptureState {
             Some(capture) if !capture.is_running() => {
                 vec!["the capture has failed; the log says why, a restart begins anew".to_owned()]
             }
-            Some(_) => Vec::new(),
+            Some(capture) => {
+                let stats = capture.stats();
+                let detached = stats
+                    .programs
+                    .iter()
+                    .find_map(|status| match &status.outcome {
+                        Outcome::Detached(why) => {
+                            Some(format!("nothing is captured any more: {why}"))
+                        }
+                        Outcome::Attached | Outcome::Refused(_) => None,
+                    });
+                detached.into_iter().collect()
+            }
         }
     }
 
@@ -96,53 +113,31 @@ impl CaptureState {
             return json!({ "state": state });
         };
         let programs: Vec<Value> = stats.programs.iter().map(program).collect();
+        let passed: Vec<Value> = stats
+            .passed
+            .iter()
+            .map(|(key, passed)| {
+                json!({
+                    "stage": key.stage,
+                    "hook": key.hook,
+                    "kind": key.kind,
+                    "events": passed.events,
+                    "bytes": passed.bytes,
+                })
+            })
+            .collect();
         json!({
             "state": if self.reasons_not_ready().is_empty() { "running" } else { "failed" },
             "cgroups": stats.cgroups,
             "programs": programs,
-            "packets": stats.packets,
-            "packet_bytes": stats.packet_bytes,
-            "payload_records": stats.payload_records,
-            "payload_bytes": stats.payload_bytes,
-            "control_records": stats.control_records,
+            "passed": passed,
+            "rings": stats.rings,
+            "connections": stats.connections,
         })
     }
 
-    /// Its counters: name, meaning, value.
-    pub(crate) fn counters(&self) -> Vec<(&'static str, &'static str, u64)> {
-        let Some(stats) = self.stats() else {
-            return Vec::new();
-        };
-        vec![
-            (
-                "capture_packets",
-                "Packets that the programs looked at",
-                stats.packets,
-            ),
-            (
-                "capture_packet_bytes",
-                "Bytes of these packets",
-                stats.packet_bytes,
-            ),
-            (
-                "capture_payload_records",
-                "Records with payload that the kernel handed over",
-                stats.payload_records,
-            ),
-            (
-                "capture_payload_bytes",
-                "Payload bytes that the kernel handed over",
-                stats.payload_bytes,
-            ),
-            (
-                "capture_control_records",
-                "Records of connections, sockets and processes that the kernel handed over",
-                stats.control_records,
-            ),
-        ]
-    }
-
-    fn stats(&self) -> Option<Arc<CaptureStats>> {
+    /// How it is; `None` where there is none.
+    pub(crate) fn stats(&self) -> Option<Arc<CaptureStats>> {
         match self {
             Self::Off => None,
             Self::On(capture) => capture.lock().as_ref().map(Capture::stats),
@@ -151,16 +146,21 @@ impl CaptureState {
 }
 
 fn program(status: &ProgramStatus) -> Value {
-    let ProgramStatus { program, outcome } = status;
-    let (word, reason) = match outcome {
-        Outcome::Attached => ("attached", None),
-        Outcome::Refused(reason) => ("refused", Some(reason)),
-    };
+    let ProgramStatus {
+        program,
+        outcome,
+        info,
+    } = status;
+    let (word, reason) = outcome.told();
     json!({
         "name": program.name,
         "hook": program.hook,
         "outcome": word,
         "reason": reason,
         "costs": reason.map(|_| program.costs),
+        "runs": info.runs,
+        "run_time_ns": info.run_time_ns,
+        "missed_runs": info.missed_runs,
+        "verified_instructions": info.verified_instructions,
     })
 }

@@ -29,6 +29,11 @@ const DEFAULT_MEMORY: ByteSize = ByteSize::mib(256);
 /// With less, every few rows would be a file.
 const MIN_MEMORY: ByteSize = ByteSize::mib(1);
 const MAX_MEMORY: ByteSize = ByteSize::tib(1);
+const DEFAULT_PAYLOAD_RING: ByteSize = ByteSize::mib(16);
+const DEFAULT_CONTROL_RING: ByteSize = ByteSize::mib(4);
+/// The largest page of any machine.
+const MIN_RING: ByteSize = ByteSize::kib(64);
+const MAX_RING: ByteSize = ByteSize::gib(1);
 const DEFAULT_LOCAL_CACHE: ByteSize = ByteSize::gib(10);
 const DEFAULT_SPILL_AGE: Duration = Duration::from_mins(1);
 const DEFAULT_FLOW_INTERVAL: Duration = Duration::from_secs(10);
@@ -108,6 +113,16 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     #[serde(deserialize_with = "duration")]
     pub dns_timeout: Option<Duration>,
+
+    /// Kernel memory for packets that were not read yet, a power of two; what does not fit is counted as lost [default: 16MiB]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    #[serde(deserialize_with = "size")]
+    pub payload_ring: Option<ByteSize>,
+
+    /// The same for what tells of connections and processes [default: 4MiB]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    #[serde(deserialize_with = "size")]
+    pub control_ring: Option<ByteSize>,
 
     /// When new rows reach the disk: always (at once), never (when the system likes), or every so often [default: 200ms]
     #[arg(long, value_name = "always|DURATION|never", value_parser = parse_fsync)]
@@ -192,6 +207,10 @@ pub(crate) struct Config {
     pub flow_interval: Duration,
     /// How long a DNS query waits for its answer.
     pub dns_timeout: Duration,
+    /// Bytes of the ring for packets.
+    pub payload_ring: u32,
+    /// Bytes of the ring for connections and processes.
+    pub control_ring: u32,
     /// When new rows reach the disk.
     pub fsync: Fsync,
     /// What queries may use.
@@ -223,6 +242,9 @@ pub(crate) enum ConfigError {
     /// Memory that holds no rows to speak of, or that no machine has.
     #[error("memory is {0}; give it between {least} and {most}, for example 256MiB", least = MIN_MEMORY, most = MAX_MEMORY)]
     Memory(ByteSize),
+    /// A ring that the kernel does not make.
+    #[error("{0} is {1}; give a power of two between {least} and {most}, for example 16MiB", least = MIN_RING, most = MAX_RING)]
+    Ring(&'static str, ByteSize),
     /// Two rules for the same table.
     #[error("--retain names {0} twice; write one rule with both limits, for example {0}=7d,50GB")]
     Retain(String),
@@ -258,6 +280,8 @@ impl Config {
             host_root,
             flow_interval,
             dns_timeout,
+            payload_ring,
+            control_ring,
             fsync,
             ..
         } = flags;
@@ -302,9 +326,33 @@ impl Config {
                 dns_timeout.or(file.dns_timeout),
                 DEFAULT_DNS_TIMEOUT,
             )?,
+            payload_ring: ring_bytes(
+                "payload-ring",
+                payload_ring.or(file.payload_ring),
+                DEFAULT_PAYLOAD_RING,
+            )?,
+            control_ring: ring_bytes(
+                "control-ring",
+                control_ring.or(file.control_ring),
+                DEFAULT_CONTROL_RING,
+            )?,
             fsync: fsync.or(file.fsync).unwrap_or_default(),
             queries,
         })
+    }
+}
+
+/// The kernel takes powers of two, of pages at least.
+fn ring_bytes(
+    name: &'static str,
+    asked: Option<ByteSize>,
+    default: ByteSize,
+) -> Result<u32, ConfigError> {
+    let size = asked.unwrap_or(default);
+    let is_possible = size.as_u64().is_power_of_two() && (MIN_RING..=MAX_RING).contains(&size);
+    match u32::try_from(size.as_u64()) {
+        Ok(bytes) if is_possible => Ok(bytes),
+        _ => Err(ConfigError::Ring(name, size)),
     }
 }
 
@@ -372,7 +420,7 @@ memory = '1MiB'
 \
              cgroup = ['/a', '/b']\nflow-interval = '2s'\nfsync = 'never'\nnode = 'file'\n\
              spill-age = '5s'\nstore = 's3://bucket/a/'\nlocal-cache = '1GB'\nretain = ['flows=1h', '*=1GB']\n\
-             max-queries = 3\nmax-rows = 7\nhost-root = '/host'\n",
+             max-queries = 3\nmax-rows = 7\nhost-root = '/host'\npayload-ring = '64KiB'\n",
         );
         let flags = Settings {
             node: Some("flag".to_owned()),
@@ -407,6 +455,8 @@ memory = '1MiB'
                 services: Vec::new(),
                 flow_interval: Duration::from_secs(2),
                 dns_timeout: DEFAULT_DNS_TIMEOUT,
+                payload_ring: 64 * 1024,
+                control_ring: 4 * 1024 * 1024,
                 fsync: Fsync::Never,
                 queries: QueryConfig {
                     max_queries: Some(3),
@@ -434,6 +484,9 @@ memory = '1MiB'
             "memory = '1023KiB'",
             "memory = '2TiB'",
             "node = ''",
+            "payload-ring = '100KiB'",
+            "payload-ring = '32KiB'",
+            "control-ring = '2GiB'",
             "fsync = 'sometimes'",
             "fsync = '0s'",
             "spill-age = '0s'",

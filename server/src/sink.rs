@@ -34,6 +34,8 @@ impl StoreSink {
                 reason: Some(loss.reason.as_str().into()),
                 events: Some(i64::try_from(loss.rows).unwrap_or(i64::MAX)),
                 bytes: Some(i64::try_from(loss.bytes).unwrap_or(i64::MAX)),
+                hook: None,
+                message: None,
             }));
         }
     }
@@ -48,12 +50,17 @@ impl Sink for StoreSink {
     }
 }
 
-/// What was lost since the start, by stage and reason.
+/// What was lost since the start, by stage and reason, and in the kernel by hook and message.
 #[derive(Debug, Default)]
-pub struct LossTotals(Mutex<BTreeMap<StageAndReason, EventsAndBytes>>);
+pub struct LossTotals(Mutex<BTreeMap<LossKey, (u64, u64)>>);
 
-type StageAndReason = (Arc<str>, Arc<str>);
-type EventsAndBytes = (u64, u64);
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct LossKey {
+    stage: Arc<str>,
+    reason: Arc<str>,
+    hook: Option<Arc<str>>,
+    message: Option<&'static str>,
+}
 
 /// Losses of one stage and reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -62,6 +69,10 @@ pub(crate) struct LossTotal {
     pub(crate) stage: Arc<str>,
     /// Why.
     pub(crate) reason: Arc<str>,
+    /// Where in the kernel, as the kernel names the hook.
+    pub(crate) hook: Option<Arc<str>>,
+    /// What the lost packets began, where the kernel told.
+    pub(crate) message: Option<&'static str>,
     /// How many events.
     pub(crate) events: u64,
     /// How many bytes they held, where known.
@@ -72,10 +83,14 @@ impl LossTotals {
     fn add(&self, loss: &CaptureLoss) {
         let word = |word: &Option<Arc<str>>| word.clone().unwrap_or_else(|| "unknown".into());
         let count = |count: Option<i64>| count.and_then(|count| u64::try_from(count).ok());
+        let key = LossKey {
+            stage: word(&loss.stage),
+            reason: word(&loss.reason),
+            hook: loss.hook.clone(),
+            message: loss.message,
+        };
         let mut totals = self.0.lock();
-        let (events, bytes) = totals
-            .entry((word(&loss.stage), word(&loss.reason)))
-            .or_default();
+        let (events, bytes) = totals.entry(key).or_default();
         *events = events.saturating_add(count(loss.events).unwrap_or(0));
         *bytes = bytes.saturating_add(count(loss.bytes).unwrap_or(0));
     }
@@ -85,9 +100,11 @@ impl LossTotals {
         let totals = self.0.lock();
         totals
             .iter()
-            .map(|((stage, reason), (events, bytes))| LossTotal {
-                stage: Arc::clone(stage),
-                reason: Arc::clone(reason),
+            .map(|(key, (events, bytes))| LossTotal {
+                stage: Arc::clone(&key.stage),
+                reason: Arc::clone(&key.reason),
+                hook: key.hook.clone(),
+                message: key.message,
                 events: *events,
                 bytes: *bytes,
             })

@@ -67,4 +67,6 @@ pub use spiller::SpillerHandle;
 pub use status::{SHOWN, StoreStatus, TableStatus};
 pub use store::Store;
 pub use table::{Identity, NodeIdentity, Pairs, Process};
-pub use tables::{CaptureLoss, CaptureProgram, DnsEvent, Flow, HttpEvent, Row, TableId};
+pub use tables::{
+    CaptureCount, CaptureLoss, CaptureProgram, DnsEvent, Flow, HttpEvent, Row, TableId,
+};

@@ -191,9 +191,27 @@ tables! {
         events: Int64,
         /// How many bytes they held, where known.
         bytes: Int64("bytes"),
+        /// Where in the kernel it was lost, as the kernel names the hook; NULL for the other stages.
+        hook: Text,
+        /// What the lost packets began: request, response or dns; NULL where they were inside a message or it is not known.
+        message: Word,
     }
 
-    /// The eBPF programs of each start of the capture, and what became of them.
+    /// What passed each stage of the capture: the other side of the ledger, counted over the same intervals.
+    CaptureCount(CaptureCountBuilder) = "capture_counts", identity: NodeColumns {
+        /// Where it passed: kernel (the programs), ring (the records read), rows (the rows made).
+        stage: Text,
+        /// Where in the kernel, as the kernel names the hook; NULL for the other stages.
+        hook: Text,
+        /// What: packets_request and others for packets by what they were; records handed over and read; rows by what they tell.
+        kind: Text,
+        /// How many.
+        events: Int64,
+        /// How many bytes they held.
+        bytes: Int64("bytes"),
+    }
+
+    /// The eBPF programs of each start of the capture, what became of them and, once a minute and at the end, what they did.
     CaptureProgram(CaptureProgramBuilder) = "capture_programs", identity: NodeColumns {
         /// Name of the program.
         program: Text,
@@ -201,12 +219,20 @@ tables! {
         program_type: Text,
         /// Where it attaches.
         hook: Text,
-        /// attached, refused or not_needed.
+        /// attached, refused, not_needed, or detached (every cgroup that it was attached to was removed).
         outcome: Word,
-        /// Why it was refused or not needed.
+        /// Why it was refused, not needed or detached.
         reason: Text,
         /// What stays empty or unknown without it.
         costs: Text,
+        /// Its runs since it was attached, as far as the kernel counted them (kernel.bpf_stats_enabled); NULL where it did not.
+        runs: Int64,
+        /// Time that these runs took; NULL where the kernel did not measure it.
+        run_time_ns: Int64("ns"),
+        /// Times that the kernel did not run it, since it was running on that processor already; NULL where it does not tell.
+        missed_runs: Int64,
+        /// Instructions that the verifier followed to accept it; NULL where the kernel does not tell (before 5.16).
+        verified_instructions: Int64,
     }
 }
 

@@ -79,6 +79,12 @@ impl Lab {
         Weir::start(&self.cgroup, &data, directory, environment, options)
     }
 
+    /// Starts another weir, on this cgroup and with a data directory of this name.
+    pub fn another_weir(&self, cgroup: &Cgroup, data: &str, options: &[&str]) -> Weir {
+        let data = self.directory().join(data);
+        Weir::start(cgroup, &data, self.directory(), &[], options)
+    }
+
     /// What `weir sql` answers from the data directory alone.
     pub fn offline(&self, sql: &str) -> Vec<Row> {
         offline(&self.data(), sql)

@@ -16,6 +16,7 @@ const SMALL: &str = "a small page\n";
 /// | `/big` | [`Nginx::BIG_BYTES`] bytes |
 /// | `/text` | text from a file, compressed (and then chunked) for who accepts gzip |
 /// | `/fail` | 500 |
+/// | `/served` | how many requests it took, this one included: see [`Nginx::served`] |
 /// | `/cookie` | 200 with a Set-Cookie |
 /// | `/app/...` | whatever `tests/peers/app.py` answers to `/...`, where one was given |
 /// | else | 404 |
@@ -76,6 +77,15 @@ impl Nginx {
         format!("http://127.0.0.1:{}{path_and_query}", self.port)
     }
 
+    /// How many requests it took so far, without the one that asks this, which is made from outside.
+    pub fn served(&self) -> i64 {
+        let report = Place::OUTSIDE.run("curl", &["-sS", &self.url("/served")]);
+        let numbers = report.lines().nth(2).unwrap_or_default();
+        let requests = numbers.split_whitespace().nth(2);
+        let requests: Option<i64> = requests.and_then(|count| count.parse().ok());
+        requests.unwrap_or_else(|| panic!("nginx told no number of requests: {report}")) - 1
+    }
+
     /// The process.
     pub fn peer(&self) -> &Peer {
         &self.peer
@@ -119,6 +129,7 @@ http {{
 {listen}        root root;
         location = /text {{ default_type text/plain; gzip on; gzip_types text/plain; }}
         location = /fail {{ return 500; }}
+        location = /served {{ stub_status; }}
         location = /cookie {{ add_header Set-Cookie \"session=planted-set-cookie-secret\"; return 200 \"ok\\n\"; }}
 {app}    }}
 }}

@@ -189,6 +189,14 @@ impl Weir {
             .expect("it was not stopped")
     }
 
+    /// Sends it a signal.
+    pub fn signal(&self, signal: nix::sys::signal::Signal) {
+        self.peer
+            .as_ref()
+            .expect("it was not stopped")
+            .signal(signal);
+    }
+
     /// Asks it to end (SIGTERM), and expects exit status 0.
     pub fn stop(mut self) {
         let mut peer = self.peer.take().expect("it is stopped only here");

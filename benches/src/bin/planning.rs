@@ -108,6 +108,8 @@ fn row(time: i64) -> weir_storage::Row {
         reason: None,
         events: Some(1),
         bytes: None,
+        hook: None,
+        message: None,
     }
     .into()
 }

@@ -308,6 +308,8 @@ impl Traffic {
             reason: Some(reason.into()),
             events: Some(events),
             bytes: Some(events * self.draw.between(60, 1_500)),
+            hook: None,
+            message: None,
         };
         self.schedule(now, Event::Row(loss.into()));
     }

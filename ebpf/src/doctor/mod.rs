@@ -50,6 +50,9 @@ pub struct Item {
     /// How to mend it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
+    /// Of a program: how many instructions the verifier followed to accept it, out of at most a million. From Linux 5.16.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verified_instructions: Option<u32>,
 }
 
 impl Item {
@@ -66,6 +69,7 @@ impl Item {
             detail: detail.into(),
             costs: None,
             remedy: None,
+            verified_instructions: None,
         }
     }
 
@@ -109,7 +113,7 @@ pub fn examine(options: &DoctorOptions) -> Report {
     match programs {
         Ok(statuses) => {
             for status in &statuses {
-                if let Outcome::Refused(_) = status.outcome {
+                if status.outcome != Outcome::Attached {
                     complete = false;
                     can_capture &= !status.program.required;
                 }
@@ -135,13 +139,21 @@ pub fn examine(options: &DoctorOptions) -> Report {
 fn program_item(status: &ProgramStatus) -> Item {
     let program = status.program;
     match &status.outcome {
-        Outcome::Attached => Item::new(
-            "programs",
-            program.name,
-            Status::Ok,
-            format!("{} attached", program.hook),
-        ),
-        Outcome::Refused(reason) => Item::new(
+        Outcome::Attached => Item {
+            verified_instructions: status.info.verified_instructions,
+            ..Item::new(
+                "programs",
+                program.name,
+                Status::Ok,
+                match status.info.verified_instructions {
+                    Some(count) => {
+                        format!("{} attached, {count} instructions verified", program.hook)
+                    }
+                    None => format!("{} attached", program.hook),
+                },
+            )
+        },
+        Outcome::Refused(reason) | Outcome::Detached(reason) => Item::new(
             "programs",
             program.name,
             Status::Refused,
@@ -246,6 +258,7 @@ mod tests {
         let status = ProgramStatus {
             program: &crate::PROGRAMS[0],
             outcome: Outcome::Refused("operation not permitted".into()),
+            info: crate::ProgramInfo::default(),
         };
         let item = program_item(&status);
         assert_eq!(item.status, Status::Refused);

@@ -349,8 +349,8 @@ fn a_fragment_that_comes_again_after_its_datagram_is_no_loss() {
     decoder.finish(&mut ledger);
     let totals: Vec<_> = ledger.totals().collect();
     assert_eq!(totals.len(), 1, "{totals:?}");
-    assert_eq!(totals[0].1, "fragment_incomplete");
-    assert_eq!((totals[0].2.events, totals[0].2.bytes), (1, 800));
+    assert_eq!(totals[0].0.reason, "fragment_incomplete");
+    assert_eq!((totals[0].1.events, totals[0].1.bytes), (1, 800));
 
     // A datagram that repeats another one's identifier is taken as it is.
     assert_eq!(
@@ -414,9 +414,9 @@ fn an_incomplete_datagram_is_counted_after_its_time_and_memory_is_bounded() {
     }
     decoder.fragments.expire(time + 60_000_000_000, &mut ledger);
     let totals: Vec<_> = ledger.totals().collect();
-    let events: u64 = totals.iter().map(|(_, _, loss)| loss.events).sum();
+    let events: u64 = totals.iter().map(|(_, loss)| loss.events).sum();
     assert_eq!(events, 20_000);
-    let reasons: Vec<_> = totals.iter().map(|(_, reason, _)| *reason).collect();
+    let reasons: Vec<_> = totals.iter().map(|(key, _)| key.reason).collect();
     assert_eq!(reasons, ["fragment_evicted", "fragment_incomplete"]);
 }
 

@@ -14,6 +14,7 @@ mod reader;
 mod recent;
 mod state;
 mod stats;
+mod told;
 mod wall;
 
 use std::path::PathBuf;
@@ -32,7 +33,7 @@ use processes::Processes;
 use reader::Reader;
 use stats::SharedStats;
 
-pub use stats::{CaptureStats, CountedLoss};
+pub use stats::CaptureStats;
 
 /// What to capture.
 #[derive(Debug, Clone)]

@@ -7,15 +7,16 @@ use std::thread;
 use std::time::Duration;
 
 use rustc_hash::FxHashSet;
-use weir_ebpf::events::{ControlEvent, DIRECTION_RECEIVED, Tally, TcpEvent, UdpKey};
-use weir_ebpf::{Kernel, Outcome};
+use weir_ebpf::events::{ControlEvent, DIRECTION_RECEIVED, TcpEvent, UdpKey};
+use weir_ebpf::{Kernel, Outcome, ProgramStatus};
 use weir_storage::{CaptureProgram, NodeIdentity, Row};
 
 use super::clock::Clock;
 use super::events;
 use super::processes::Processes;
 use super::state::{State, served_port};
-use super::stats::{CaptureStats, CountedLoss, SharedStats};
+use super::stats::{CaptureStats, SharedStats};
+use super::told::Told;
 use super::wall::WallSink;
 use crate::packet::Nanos;
 use crate::sink::Sink;
@@ -24,8 +25,8 @@ use crate::tracker::{Role, Settings, Tracker};
 /// Pause between two drains of the rings.
 const DRAIN_INTERVAL: Duration = Duration::from_millis(10);
 const SECOND_NS: u64 = 1_000_000_000;
-/// Stage of the losses on the kernel side.
-const KERNEL_STAGE: &str = "kernel";
+/// How often rows tell what the programs did.
+const PROGRAMS_EVERY_NS: u64 = 60 * SECOND_NS;
 
 /// Reads the kernel side and feeds the tracker.
 pub(super) struct Reader {
@@ -38,12 +39,13 @@ pub(super) struct Reader {
     state: State,
     /// Control records that are not used yet, in the order of the ring.
     control: VecDeque<ControlEvent>,
-    kernel_losses: Vec<Tally>,
+    told: Told,
     counters_every_ns: u64,
     next_counters_ns: u64,
     udp_idle_ns: u64,
     client_ports: RangeInclusive<u16>,
     next_second_ns: u64,
+    next_programs_ns: u64,
 }
 
 impl Reader {
@@ -67,17 +69,18 @@ impl Reader {
             kernel,
             clock,
             tracker: Tracker::new(settings),
-            sink: WallSink { sink, shift: 0 },
+            sink: WallSink::new(sink),
             node,
             stats,
             state: State::new(processes),
             control: VecDeque::new(),
-            kernel_losses: Vec::new(),
+            told: Told::default(),
             counters_every_ns,
             next_counters_ns: now_ns + counters_every_ns,
             udp_idle_ns,
             client_ports: client_ports(),
             next_second_ns: now_ns + SECOND_NS,
+            next_programs_ns: now_ns + PROGRAMS_EVERY_NS,
         };
         reader.tell_programs(now_ns);
         reader.find_open_connections();
@@ -97,10 +100,15 @@ impl Reader {
             self.next_second_ns = now_ns + SECOND_NS;
             self.clock.read_wall();
             self.sink.shift = self.clock.wall_minus_steady();
-            self.count_kernel_losses();
+            self.watch_programs();
+            self.count_kernel();
             self.state.processes.second(self.tracker.ledger());
             if std::mem::take(&mut self.state.must_find_owners) {
                 self.find_owners();
+            }
+            if now_ns >= self.next_programs_ns {
+                self.next_programs_ns = now_ns + PROGRAMS_EVERY_NS;
+                self.tell_programs(now_ns);
             }
             self.publish();
         }
@@ -111,13 +119,23 @@ impl Reader {
 
     /// Takes what is left and makes rows of everything that is pending.
     pub(super) fn finish(&mut self) {
+        self.kernel.look_at_programs();
+        self.tell_programs(Clock::now_ns());
+        // So that what the programs counted is what is in the ring, to the last record; one may still be running.
+        self.kernel.stop_packets();
+        thread::sleep(DRAIN_INTERVAL);
         let now_ns = Clock::now_ns();
         self.drain(now_ns);
         self.read_counters(now_ns);
-        self.count_kernel_losses();
+        self.count_kernel();
         // UDP flows and connections that live on get their last row from the tracker's end.
+        let time = self.clock.steady(now_ns);
+        self.tracker.finish(time, &mut self.sink);
+        // And these rows are counted too.
+        self.count_kernel();
         self.tracker
-            .finish(self.clock.steady(now_ns), &mut self.sink);
+            .ledger()
+            .flush(time, &self.node, &mut self.sink);
         self.publish();
     }
 
@@ -262,28 +280,38 @@ impl Reader {
         }
     }
 
-    fn count_kernel_losses(&mut self) {
-        let losses: Vec<_> = self.kernel.losses().collect();
-        self.kernel_losses.resize(losses.len(), Tally::default());
-        for (loss, counted) in losses.iter().zip(&mut self.kernel_losses) {
-            let events = loss.tally.events.saturating_sub(counted.events);
-            let bytes = loss.tally.bytes.saturating_sub(counted.bytes);
-            self.tracker
-                .ledger()
-                .count(KERNEL_STAGE, loss.reason, events, bytes);
-            *counted = loss.tally;
+    /// Puts what the kernel side counted since the last time into the ledger: what it lost, and what passed it.
+    fn count_kernel(&mut self) {
+        self.told
+            .count(&self.kernel, &self.sink.made, self.tracker.ledger());
+    }
+
+    /// Looks whether the programs are where they were, and tells if not.
+    fn watch_programs(&mut self) {
+        let is_detached = |status: &ProgramStatus| matches!(status.outcome, Outcome::Detached(_));
+        let was_detached = self.kernel.programs().iter().any(is_detached);
+        self.kernel.look_at_programs();
+        if !was_detached && self.kernel.programs().iter().any(is_detached) {
+            tracing::error!(
+                "the cgroups that are captured were removed, and the programs with them; nothing is captured until \
+                 weir is started again with cgroups that exist"
+            );
+            self.tell_programs(Clock::now_ns());
         }
     }
 
     fn tell_programs(&mut self, now_ns: u64) {
+        let time = (self.clock.steady(now_ns) + self.sink.shift) / 1_000;
+        let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         for status in self.kernel.programs() {
-            let program = status.program;
-            let (outcome, reason) = match &status.outcome {
-                Outcome::Attached => ("attached", None),
-                Outcome::Refused(reason) => ("refused", Some(reason.as_str().into())),
-            };
-            self.sink.push(Row::from(CaptureProgram {
-                time: self.clock.steady(now_ns) / 1_000,
+            let ProgramStatus {
+                program,
+                outcome,
+                info,
+            } = status;
+            let (outcome, reason) = outcome.told();
+            self.sink.sink.push(Row::from(CaptureProgram {
+                time,
                 identity: NodeIdentity {
                     node: Arc::clone(&self.node),
                 },
@@ -291,25 +319,21 @@ impl Reader {
                 program_type: Some(program.kind.type_name().into()),
                 hook: Some(program.hook.into()),
                 outcome: Some(outcome),
-                reason,
+                reason: reason.map(Arc::from),
                 costs: Some(program.costs.into()),
+                runs: info.runs.map(count),
+                run_time_ns: info.run_time_ns.map(count),
+                missed_runs: info.missed_runs.map(count),
+                verified_instructions: info.verified_instructions.map(i64::from),
             }));
         }
     }
 
     fn publish(&mut self) {
-        let (packets, payload) = (self.kernel.packets(), self.kernel.payload_records());
-        let losses = self
-            .tracker
-            .ledger()
-            .totals()
-            .map(|(stage, reason, loss)| CountedLoss {
-                stage,
-                reason,
-                events: loss.events,
-                bytes: loss.bytes,
-            })
-            .collect();
+        let rings = self.kernel.rings().to_vec();
+        let ledger = self.tracker.ledger();
+        let losses = ledger.totals().collect();
+        let passed = ledger.passed_totals().collect();
         self.stats.store(Arc::new(CaptureStats {
             cgroups: self
                 .kernel
@@ -318,12 +342,10 @@ impl Reader {
                 .map(|target| target.path.clone())
                 .collect(),
             programs: self.kernel.programs().to_vec(),
-            packets: packets.events,
-            packet_bytes: packets.bytes,
-            payload_records: payload.events,
-            payload_bytes: payload.bytes,
-            control_records: self.kernel.control_records().events,
             losses,
+            passed,
+            rings,
+            connections: self.tracker.connections(),
         }));
     }
 }

@@ -3,40 +3,25 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use weir_ebpf::ProgramStatus;
+use weir_ebpf::{ProgramStatus, RingFill};
 
-/// A look at a running capture.
+use crate::sink::{Loss, LossKey, PassedKey};
+
+/// A look at a running capture, at most a second old.
 #[derive(Debug, Clone, Default)]
 pub struct CaptureStats {
     /// The cgroups that are watched.
     pub cgroups: Vec<PathBuf>,
-    /// The programs and what became of them.
+    /// The programs, what became of them and what the kernel tells about them.
     pub programs: Vec<ProgramStatus>,
-    /// Packets that the programs looked at.
-    pub packets: u64,
-    /// Their bytes.
-    pub packet_bytes: u64,
-    /// Payload records that the programs handed over.
-    pub payload_records: u64,
-    /// Payload bytes that they held.
-    pub payload_bytes: u64,
-    /// Control records that the programs handed over.
-    pub control_records: u64,
-    /// What was lost since the start, by stage and reason.
-    pub losses: Vec<CountedLoss>,
-}
-
-/// What was lost for one reason since the start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CountedLoss {
-    /// Where.
-    pub stage: &'static str,
-    /// Why.
-    pub reason: &'static str,
-    /// How many events.
-    pub events: u64,
-    /// How many bytes they held.
-    pub bytes: u64,
+    /// What passed since the start, by stage, hook and kind.
+    pub passed: Vec<(PassedKey, Loss)>,
+    /// What was lost since the start, by stage, reason, hook and message.
+    pub losses: Vec<(LossKey, Loss)>,
+    /// How full the rings are.
+    pub rings: Vec<RingFill>,
+    /// Connections that are kept at the moment.
+    pub connections: usize,
 }
 
 /// Where the capture leaves its latest stats.

@@ -371,6 +371,8 @@ impl Machine {
                     reason: Some(reason.into()),
                     events: Some(events),
                     bytes,
+                    hook: None,
+                    message: None,
                 }
                 .into(),
             );
@@ -400,6 +402,10 @@ impl Machine {
                     outcome: Some(outcome),
                     reason: reason.map(Into::into),
                     costs: Some("payload".into()),
+                    runs: None,
+                    run_time_ns: None,
+                    missed_runs: None,
+                    verified_instructions: None,
                 }
                 .into(),
             );

@@ -15,6 +15,8 @@ fn lose(store: &Store, time: i64, events: i64) {
         reason: Some("payload_ring_full".into()),
         events: Some(events),
         bytes: None,
+        hook: None,
+        message: None,
     };
     store.append(loss.into());
 }

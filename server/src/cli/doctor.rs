@@ -1,5 +1,7 @@
 //! `weir doctor`
 
+mod live;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -12,8 +14,10 @@ const EXAMPLES: &str = "\
 Examples:
   weir doctor
   weir doctor --json | jq '.items[] | select(.status != \"ok\")'
+  weir doctor --live                                   how the weir that runs here is, again every two seconds
+  weir doctor --live --json | jq .balance
 
-Exit status 0 where weir serve can capture, 1 where it cannot.";
+Exit status 0 where weir serve can capture, 1 where it cannot; with --live, 0 where the server captures.";
 
 /// Says what this kernel and these rights allow, program by program, and how to mend what is missing.
 #[derive(Debug, clap::Args)]
@@ -26,10 +30,20 @@ pub(super) struct Doctor {
     /// Directory of a cgroup v2 that would be watched; may be repeated [default: the whole machine]
     #[arg(long, value_name = "PATH")]
     cgroup: Vec<PathBuf>,
+
+    /// Show how a running weir is: what passes, what is lost and where, its programs, rings, memory and queries
+    #[arg(long, conflicts_with = "cgroup")]
+    live: bool,
+
+    #[command(flatten)]
+    look: live::Look,
 }
 
 impl Doctor {
     pub(super) fn run(self) -> Outcome {
+        if self.live {
+            return self.look.run(self.json);
+        }
         let report = examine(&DoctorOptions {
             cgroups: self.cgroup,
         });

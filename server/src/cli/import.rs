@@ -233,10 +233,12 @@ fn write_report(
     }
     let lost: Vec<String> = ledger
         .totals()
-        .map(|(stage, reason, loss)| match loss.bytes {
-            0 => format!("{stage}/{reason} {}", loss.events),
+        .map(|(key, loss)| match loss.bytes {
+            0 => format!("{}/{} {}", key.stage, key.reason, loss.events),
             bytes => format!(
-                "{stage}/{reason} {} ({})",
+                "{}/{} {} ({})",
+                key.stage,
+                key.reason,
                 loss.events,
                 Count(bytes, "byte")
             ),

@@ -1,6 +1,7 @@
 //! `/metrics`: what weir counts about itself, in Prometheus' text format.
 
 mod bucket;
+mod capture;
 mod collectors;
 mod queries;
 

@@ -38,6 +38,8 @@ async fn write(directory: &Path) {
             reason: Some(reason(number).into()),
             events: Some(number % 7),
             bytes: None,
+            hook: None,
+            message: None,
         };
         store.append(row.into());
     }

@@ -11,8 +11,8 @@ use object_store::ObjectStoreExt as _;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use weir_storage::table::column::DnsAnswer;
 use weir_storage::{
-    CaptureLoss, CaptureProgram, DataFile, DnsEvent, Flow, HttpEvent, Identity, NodeIdentity,
-    Pairs, Process, Row, Snapshot, Store, StoreError, StoreOptions, TableId,
+    CaptureCount, CaptureLoss, CaptureProgram, DataFile, DnsEvent, Flow, HttpEvent, Identity,
+    NodeIdentity, Pairs, Process, Row, Snapshot, Store, StoreError, StoreOptions, TableId,
 };
 
 /// The table of the numbered rows.
@@ -32,6 +32,8 @@ pub(crate) fn numbered(number: i64, time: i64) -> Row {
         reason: None,
         events: Some(number),
         bytes: Some(number * 3),
+        hook: None,
+        message: None,
     }
     .into()
 }
@@ -225,7 +227,29 @@ pub(crate) fn one_of_each() -> Vec<Row> {
         outcome: Some("refused"),
         reason: Some("no rights".into()),
         costs: None,
+        runs: None,
+        run_time_ns: None,
+        missed_runs: None,
+        verified_instructions: None,
+    };
+    let count = CaptureCount {
+        time: TEN_PM,
+        identity: NodeIdentity {
+            node: "node-a".into(),
+        },
+        stage: Some("kernel".into()),
+        hook: Some("cgroup_skb/ingress".into()),
+        kind: Some("records".into()),
+        events: Some(1),
+        bytes: Some(2),
     };
     let loss = numbered(1, TEN_PM);
-    vec![http.into(), dns.into(), flow.into(), loss, program.into()]
+    vec![
+        http.into(),
+        dns.into(),
+        flow.into(),
+        loss,
+        count.into(),
+        program.into(),
+    ]
 }

@@ -135,7 +135,9 @@ fn a_file_that_tells_no_times_is_dated_by_the_import_and_has_no_durations() {
                 row.time
             }
             Row::CaptureLoss(row) => row.time,
-            Row::DnsEvent(_) | Row::CaptureProgram(_) => panic!("{row:?}"),
+            Row::DnsEvent(_) | Row::CaptureProgram(_) | Row::CaptureCount(_) => {
+                panic!("{row:?}")
+            }
         };
         assert_eq!(time, START / 1_000, "{row:?}");
     }

@@ -240,10 +240,10 @@ fn processes_whose_end_was_lost_are_forgotten_at_the_limit_and_counted() {
     let mut ledger = Ledger::default();
     processes.second(&mut ledger);
     let totals: Vec<_> = ledger.totals().collect();
-    let [(stage, reason, loss)] = totals.as_slice() else {
+    let [(key, loss)] = totals.as_slice() else {
         panic!("one reason: {totals:?}");
     };
-    assert_eq!((*stage, *reason), ("identity", "process_forgotten"));
+    assert_eq!((key.stage, key.reason), ("identity", "process_forgotten"));
     let left = processes.known.len() as u64;
     assert_eq!(loss.events + left, u64::from(forks) + 1);
     assert_eq!(

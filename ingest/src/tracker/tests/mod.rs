@@ -140,7 +140,7 @@ impl Rows {
                 Row::DnsEvent(row) => sorted.dns.push(*row),
                 Row::Flow(row) => sorted.flows.push(*row),
                 Row::CaptureLoss(row) => sorted.losses.push(*row),
-                Row::CaptureProgram(_) => {}
+                Row::CaptureCount(_) | Row::CaptureProgram(_) => {}
             }
         }
         sorted

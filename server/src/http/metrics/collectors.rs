@@ -12,6 +12,7 @@ use prometheus_client::registry::{Registry, Unit};
 use weir_storage::{Store, TableStatus};
 
 use super::bucket::BucketCollector;
+use super::capture::{CaptureCollector, LossCollector};
 use crate::capture::CaptureState;
 use crate::http::process::{Usage, usage};
 use crate::sink::LossTotals;
@@ -166,49 +167,6 @@ impl Collector for StoreCollector {
 }
 
 #[derive(Debug)]
-struct LossCollector(Arc<LossTotals>);
-
-impl Collector for LossCollector {
-    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        let totals = self.0.totals();
-        let mut events = encoder.encode_descriptor(
-            "lost_events",
-            "What was not captured, parsed, stored or kept",
-            None,
-            MetricType::Counter,
-        )?;
-        for loss in &totals {
-            let labels = [("stage", &*loss.stage), ("reason", &*loss.reason)];
-            ConstCounter::new(loss.events).encode(events.encode_family(&labels)?)?;
-        }
-        let mut bytes = encoder.encode_descriptor(
-            "lost",
-            "Bytes of what was lost, where known",
-            Some(&Unit::Bytes),
-            MetricType::Counter,
-        )?;
-        for loss in &totals {
-            let labels = [("stage", &*loss.stage), ("reason", &*loss.reason)];
-            ConstCounter::new(loss.bytes).encode(bytes.encode_family(&labels)?)?;
-        }
-        Ok(())
-    }
-}
-
-#[derive(Debug)]
-struct CaptureCollector(CaptureState);
-
-impl Collector for CaptureCollector {
-    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        for (name, help, value) in self.0.counters() {
-            let counter = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-            ConstCounter::new(value).encode(counter)?;
-        }
-        Ok(())
-    }
-}
-
-#[derive(Debug)]
 struct ProcessCollector;
 
 impl Collector for ProcessCollector {
@@ -239,6 +197,6 @@ impl Collector for ProcessCollector {
     }
 }
 
-fn gauge(encoder: MetricEncoder, value: u64) -> fmt::Result {
+pub(super) fn gauge(encoder: MetricEncoder, value: u64) -> fmt::Result {
     ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(encoder)
 }

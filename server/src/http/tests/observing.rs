@@ -19,6 +19,7 @@ fn tables_come_with_types_units_docs_and_sizes() {
             "dns_events",
             "flows",
             "capture_loss",
+            "capture_counts",
             "capture_programs"
         ]
     );

@@ -52,6 +52,8 @@ fn lose(server: &Server, events: i64) {
         reason: Some("payload_ring_full".into()),
         events: Some(events),
         bytes: None,
+        hook: None,
+        message: None,
     };
     server.store.append(Row::from(loss));
 }
