@@ -1,7 +1,7 @@
 """DNS clients that say what they ask byte by byte.
 
 usage: dns.py repeat PORT NAME TIMES MS       sends one query TIMES times, MS apart, from one socket, and awaits nothing
-       dns.py update PORT ZONE NAME ADDRESS   asks to add an address to a zone, if there is none, and awaits the response
+       dns.py update PORT ZONE NAME ADDRESS   asks to add an address to a zone and awaits the response
        dns.py visit PORT PEER_PORT NAME...    for each NAME asks for its address and connects to PEER_PORT there, and closes
                                               all connections at the end
 
@@ -14,7 +14,7 @@ import sys
 import time
 
 A, SOA = 1, 6
-IN, NONE = 1, 254
+IN = 1
 UPDATE = 5 << 11
 RECURSION_DESIRED = 0x0100
 
@@ -51,10 +51,9 @@ def repeat(port, name, times, pause):
 
 
 def update(port, zone, name, address):
-    absent = record(name, A, NONE, 0, b"")
     added = record(name, A, IN, 60, socket.inet_aton(address))
     with asking(port) as client:
-        client.send(header(9, UPDATE, 1, 1, 1, 0) + question(zone, SOA) + absent + added)
+        client.send(header(9, UPDATE, 1, 0, 1, 0) + question(zone, SOA) + added)
         client.recv(65536)
 
 
