@@ -62,7 +62,7 @@ pub fn response(number: usize, headers: Headers) -> Vec<u8> {
              Strict-Transport-Security: max-age=31536000\r\n"
         }
     };
-    let status = if number % 50 == 0 {
+    let status = if number.is_multiple_of(50) {
         "404 Not Found"
     } else {
         "200 OK"
@@ -204,7 +204,7 @@ pub fn http(settings: &Settings) -> Vec<u8> {
         let payload = response(number, settings.headers);
         recording.segment(ends.back(), [*server, *client], PSH_ACK, &payload);
         *server += payload.len() as u32;
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             recording.segment(ends, [*client, *server], ACK, &[]);
         }
     }

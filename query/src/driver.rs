@@ -32,6 +32,7 @@ use crate::intervals::as_durations;
 use crate::limits::Limits;
 use crate::macros::MacroValues;
 use crate::numbers::{Interner, Keys};
+use crate::quantiles::with_shared_sketches;
 use crate::request::{QueryRequest, bind};
 use crate::running::{QueryState, Tracked};
 use crate::running_total::{with_running_totals, without_filters};
@@ -212,7 +213,8 @@ impl Driver {
         } else {
             Keys::Texts
         };
-        let logical = keys.apply(as_durations(without_filters(logical)?)?)?;
+        let logical = with_shared_sketches(as_durations(without_filters(logical)?)?)?;
+        let logical = keys.apply(logical)?;
         let plan = state
             .query_planner()
             .create_physical_plan(&logical, &state)

@@ -42,6 +42,7 @@ mod names;
 mod numbers;
 mod progress;
 mod prune;
+mod quantiles;
 mod reader;
 mod request;
 mod running;

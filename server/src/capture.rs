@@ -50,7 +50,6 @@ impl CaptureState {
                 control_ring_bytes: config.control_ring,
                 ..KernelOptions::default()
             },
-            ..CaptureOptions::default()
         };
         let capture = Capture::start(options, Box::new(sink)).map_err(CannotCapture)?;
         Ok(Self::On(Arc::new(Mutex::new(Some(capture)))))

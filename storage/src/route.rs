@@ -28,7 +28,7 @@ const MAX_EXTENSION: usize = 5;
 /// The route of a path.
 pub fn route(path: &str) -> Cow<'_, str> {
     let bytes = path.as_bytes();
-    let is_short = bytes.iter().filter(|byte| **byte == b'/').count() <= MAX_SEGMENTS;
+    let is_short = path.matches('/').count() <= MAX_SEGMENTS;
     if is_short && bytes.split(|byte| *byte == b'/').all(is_plain_name) {
         return Cow::Borrowed(path);
     }

@@ -27,6 +27,16 @@ use weir_storage::Store;
 pub use catalogue::{FunctionInfo, FunctionKind, functions};
 pub(crate) use dns_name::{Range, complete};
 
+/// `quantile_sketch(x)`
+pub(crate) fn quantile_sketch() -> AggregateUDF {
+    AggregateUDF::new_from_impl(quantile::Quantile::sketch())
+}
+
+/// A quantile of one sketch, which plans that were rewritten take, and nobody by name.
+pub(crate) fn quantile_of() -> ScalarUDF {
+    ScalarUDF::new_from_impl(quantile::QuantileOf::new())
+}
+
 /// Functions of the planner that make any amount of text or list out of a few bytes: what they make is outside the
 /// memory that queries are held to.
 pub(crate) const UNBOUNDED: [&str; 7] = [
@@ -80,7 +90,7 @@ fn aggregates() -> Vec<AggregateUDF> {
         AggregateUDF::new_from_impl(dns_name::DnsNames::new()),
         AggregateUDF::new_from_impl(histogram::Histogram::new()),
         AggregateUDF::new_from_impl(quantile::Quantile::of_numbers()),
-        AggregateUDF::new_from_impl(quantile::Quantile::sketch()),
+        quantile_sketch(),
         AggregateUDF::new_from_impl(quantile::Quantile::of_sketches()),
     ]
 }

@@ -9,11 +9,13 @@
 //!                                   =>     Aggregate: group by number_of(service) AS n
 //! ```
 //!
-//! The numbers are those of one query ([`Interner`]), so that columns of different files and tables agree.
+//! The numbers are those of one query ([`Interner`]), so that columns of different files and tables agree. Several keys,
+//! also such as were numbers before, become one where they fit ([`packed`]).
 
 mod beneath;
 mod functions;
 mod interner;
+mod packed;
 #[cfg(test)]
 mod tests;
 
@@ -22,15 +24,16 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::common::tree_node::Transformed;
-use datafusion::common::{DFSchema, Result};
+use datafusion::common::{Column, DFSchema, NullEquality, Result};
 use datafusion::logical_expr::expr::WindowFunction;
 use datafusion::logical_expr::{
-    Aggregate, Expr, ExprSchemable as _, Join, LogicalPlan, ScalarUDF, Window, cast,
+    Aggregate, Expr, ExprSchemable as _, Join, LogicalPlan, Projection, ScalarUDF, Window, cast,
 };
 
 use beneath::{add_places, place_of};
 use functions::{Step, Way};
 pub(crate) use interner::{Interner, NoRoom};
+use packed::{Layout, Packing, Part};
 
 /// What dictionary-encoded text is in weir's tables.
 fn text_type() -> DataType {
@@ -136,13 +139,76 @@ impl Keys {
                 groups.push(self.key(expr));
             }
         }
-        if !is_changed {
+        let layout = self.layout(&groups, &is_key, &aggregate);
+        if !is_changed && layout.is_none() {
             return Ok(Transformed::no(LogicalPlan::Aggregate(aggregate)));
         }
         let input = self.keyed(&aggregate.input, &beneath)?;
-        let keyed = LogicalPlan::Aggregate(Aggregate::try_new(input, groups, calls)?);
-        self.with_texts(keyed, &aggregate.schema, &is_key)
+        let Some(layout) = layout else {
+            let keyed = LogicalPlan::Aggregate(Aggregate::try_new(input, groups, calls)?);
+            return self
+                .with_texts(keyed, &aggregate.schema, &is_key)
+                .map(Transformed::yes);
+        };
+        let groups: Vec<Expr> = groups.into_iter().map(Expr::unalias).collect();
+        let packed = ScalarUDF::new_from_impl(Packing::pack(&layout)).call(groups);
+        let packed = LogicalPlan::Aggregate(Aggregate::try_new(input, vec![packed], calls)?);
+        self.unpacked(packed, &layout, &aggregate, &is_key)
             .map(Transformed::yes)
+    }
+
+    /// How all groups together lie in one integer, if there are several and they fit.
+    fn layout(
+        &self,
+        groups: &[Expr],
+        is_key: &BTreeSet<usize>,
+        aggregate: &Aggregate,
+    ) -> Option<Layout> {
+        if matches!(self, Self::Texts) || groups.len() < 2 {
+            return None;
+        }
+        let parts = groups.iter().enumerate().map(|(place, _)| {
+            let field = aggregate.schema.field(place);
+            if is_key.contains(&place) {
+                Some(Part::text(field.is_nullable()))
+            } else {
+                Part::of(field.data_type(), field.is_nullable())
+            }
+        });
+        parts.collect::<Option<Vec<Part>>>().and_then(Layout::of)
+    }
+
+    /// The groups one by one again, with texts at these places, under the names that they had.
+    fn unpacked(
+        &self,
+        plan: LogicalPlan,
+        layout: &Layout,
+        aggregate: &Aggregate,
+        is_key: &BTreeSet<usize>,
+    ) -> Result<LogicalPlan> {
+        let column =
+            |place: usize| Expr::Column(Column::from(plan.schema().qualified_field(place)));
+        let groups = aggregate.group_expr.len();
+        let exprs = aggregate.schema.iter().enumerate();
+        let exprs = exprs.map(|(place, (qualifier, field))| {
+            let expr = if place >= groups {
+                column(place - groups + 1)
+            } else {
+                let unpack = ScalarUDF::new_from_impl(Packing::unpack(layout, place));
+                let key = unpack.call(vec![column(0)]);
+                if is_key.contains(&place) {
+                    self.text(key)
+                } else {
+                    key
+                }
+            };
+            expr.alias_qualified(qualifier.cloned(), field.name())
+        });
+        let exprs = exprs.collect();
+        Ok(LogicalPlan::Projection(Projection::try_new(
+            exprs,
+            Arc::new(plan),
+        )?))
     }
 
     /// `count(DISTINCT text)` by key.
@@ -174,10 +240,39 @@ impl Keys {
                 is_changed = true;
             }
         }
+        if let Some(layout) = self.join_layout(&join)? {
+            let packed = ScalarUDF::new_from_impl(Packing::pack_known(&layout));
+            let (left, right) = join.on.into_iter().unzip();
+            join.on = vec![(packed.call(left), packed.call(right))];
+            is_changed = true;
+        }
         Ok(Transformed::new_transformed(
             LogicalPlan::Join(join),
             is_changed,
         ))
+    }
+
+    /// How all that a join compares lies in one integer, if it is several values and they fit.
+    fn join_layout(&self, join: &Join) -> Result<Option<Layout>> {
+        if matches!(self, Self::Texts)
+            || join.on.len() < 2
+            || join.null_equality != NullEquality::NullEqualsNothing
+        {
+            return Ok(None);
+        }
+        let mut parts = Vec::with_capacity(join.on.len());
+        for (left, right) in &join.on {
+            let data_type = left.get_type(join.left.schema())?;
+            if right.get_type(join.right.schema())? != data_type {
+                return Ok(None);
+            }
+            // Where one of them is NULL, so is the integer.
+            match Part::of(&data_type, false) {
+                Some(part) => parts.push(part),
+                None => return Ok(None),
+            }
+        }
+        Ok(Layout::of(parts))
     }
 
     fn window(&self, mut window: Window) -> Result<Transformed<LogicalPlan>> {

@@ -86,6 +86,29 @@ async fn groups_and_joins_are_those_of_the_texts() {
         "SELECT first_value(HOST ORDER BY time) AS f, min(HOST), ROUTE AS r FROM http_events GROUP BY r ORDER BY r",
         "SELECT upper(h) AS u, count(*) FROM (SELECT HOST AS h FROM http_events) GROUP BY u ORDER BY u",
         "SELECT HOST AS h, count(*) FROM http_events WHERE false GROUP BY h UNION ALL SELECT 'none', 0",
+        "SELECT HOST AS h, ROUTE AS r, count(*) FROM http_events WHERE false GROUP BY h, r UNION ALL SELECT 'none', '', 0",
+        // One integer holds them: with NULL, of 64 bits, of 128, and too long for it.
+        "SELECT status, HOST AS h, tls, count(*), max(time) FROM http_events GROUP BY h, tls, status ORDER BY 1, 2",
+        "SELECT HOST AS h, conn_id % 3 AS c, count(*) FROM http_events GROUP BY h, c ORDER BY 1, 2",
+        "SELECT CASE WHEN pid % 2 = 0 THEN conn_id % 5 - 2 END AS c, HOST AS h, ROUTE AS r, count(*) FROM http_events \
+            GROUP BY c, h, r ORDER BY 1, 2, 3",
+        "SELECT HOST AS h, ROUTE AS r, time_bucket('1m', time) AS m, count(*) FROM http_events GROUP BY h, r, m ORDER BY 1, 2, 3",
+        "SELECT h || '!' AS u, max(n) FROM (SELECT HOST AS h, ROUTE AS r, count(*) AS n FROM http_events GROUP BY h, r) \
+            GROUP BY u ORDER BY u",
+        "SELECT h, r, n, row_number() OVER (PARTITION BY h ORDER BY n DESC, r) AS k FROM (SELECT HOST AS h, ROUTE AS r, \
+            count(*) AS n FROM http_events GROUP BY h, r) ORDER BY h, r",
+        "SELECT h, sum(latency_ns) FROM (SELECT DISTINCT HOST AS h, status, latency_ns FROM http_events) GROUP BY h ORDER BY h",
+        "WITH t AS (SELECT HOST AS h, ROUTE AS r, time FROM http_events) \
+            SELECT count(*) FROM t a JOIN t b ON a.h = b.h AND a.r = b.r AND a.time <= b.time",
+        "WITH t AS (SELECT HOST AS h, ROUTE AS r, status, conn_id FROM http_events), \
+            s AS (SELECT * FROM t WHERE h < 'host-3' OR h IS NULL) \
+            SELECT a.h, count(*), count(b.h), count(b.conn_id) FROM t a LEFT JOIN s b \
+            ON a.h = b.h AND a.r = b.r AND a.conn_id = b.conn_id GROUP BY a.h ORDER BY 1",
+        "WITH t AS (SELECT HOST AS h, ROUTE AS r, conn_id FROM http_events), s AS (SELECT * FROM t WHERE conn_id % 2 = 0), \
+            q AS (SELECT * FROM t WHERE conn_id % 3 = 0) SELECT count(s.conn_id), count(q.conn_id), count(*) \
+            FROM s FULL JOIN q ON s.h = q.h AND s.r = q.r AND s.conn_id = q.conn_id",
+        "WITH t AS (SELECT HOST AS h, ROUTE AS r, conn_id FROM http_events) SELECT count(*) FROM t a WHERE NOT EXISTS \
+            (SELECT 1 FROM t b WHERE b.h = a.h AND b.r = a.r AND b.conn_id % 2 = 0)",
     ] {
         same_by_text(&bench, sql).await;
     }
@@ -103,6 +126,25 @@ async fn names_of_two_tables_meet() {
     let plan = bench.plan(joined).await;
     assert!(plan.contains("number_of(host"), "{plan}");
     assert!(plan.contains("number_of(qname"), "{plan}");
+}
+
+/// Several short columns are one integer to those who group and join.
+#[tokio::test]
+async fn groups_and_joins_go_by_one_integer() {
+    let bench = bench().await;
+    for sql in [
+        "SELECT host, status, count(*) FROM http_events GROUP BY host, status",
+        "SELECT server_port, conn_id, count(*) FROM http_events GROUP BY server_port, conn_id",
+        "SELECT count(*) FROM http_events a JOIN http_events b ON a.host = b.host AND a.server_port = b.server_port",
+    ] {
+        let plan = bench.plan(sql).await;
+        assert!(plan.contains("packed("), "{sql}: {plan}");
+    }
+    // A time has all 64 bits, and NULL one more.
+    let plan = bench
+        .plan("SELECT time, conn_id, count(*) FROM http_events GROUP BY time, conn_id")
+        .await;
+    assert!(!plan.contains("packed("), "{plan}");
 }
 
 /// What was grouped or parted by a number once is not made a text and a number again.
@@ -127,6 +169,8 @@ async fn the_steps_cannot_be_called_by_name() {
     for sql in [
         "SELECT number_of(host) FROM http_events",
         "SELECT text_of(status) FROM http_events",
+        "SELECT packed(status, host) FROM http_events",
+        "SELECT unpacked(status) FROM http_events",
     ] {
         bench.error(sql).await;
     }

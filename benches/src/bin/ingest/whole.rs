@@ -49,14 +49,14 @@ fn of_table<'a>(recording: Vec<u8>, table: TableId, names: &[&'static str; 3]) -
         (
             names[0],
             Box::new(move || {
-                let mut sink = Counting::new(table, |row| drop(row));
+                let mut sink = Counting::new(table, drop);
                 Ok((import(&to_nothing, &mut sink)?, sink.count))
             }),
         ),
         (
             names[1],
             Box::new(move || {
-                let mut sink = Counting::new(table, |row| drop(row));
+                let mut sink = Counting::new(table, drop);
                 Ok((at_socket(&at_sockets, &mut sink)?, sink.count))
             }),
         ),
@@ -163,5 +163,5 @@ fn cookie(client: SocketAddr) -> u64 {
         std::net::IpAddr::V4(address) => u64::from(address.to_bits()),
         std::net::IpAddr::V6(_) => 0,
     };
-    address << 16 | u64::from(client.port())
+    (address << 16) | u64::from(client.port())
 }

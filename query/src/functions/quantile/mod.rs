@@ -4,6 +4,7 @@
 mod buckets;
 mod counts;
 mod encoded;
+mod of_sketch;
 mod sketch;
 mod sliding;
 #[cfg(test)]
@@ -26,6 +27,7 @@ use super::docs::Docs;
 use super::summary::grouped::Grouped;
 use super::summary::single::Single;
 use super::summary::{Answer, Summary as _, arguments};
+pub(super) use of_sketch::QuantileOf;
 use sketch::Sketch;
 use sliding::Sliding;
 

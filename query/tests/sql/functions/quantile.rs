@@ -238,3 +238,62 @@ async fn many_groups_and_a_small_memory_end_in_an_answer_or_an_error() {
         .await;
     assert_eq!(rows, ["10000, true"]);
 }
+
+/// However many quantiles of the same numbers are wanted, they are sketched once, and are what each is by itself.
+#[tokio::test]
+async fn quantiles_of_the_same_numbers_share_a_sketch() {
+    let bench = Bench::new().await;
+    for number in 0..3_000 {
+        let mut event = http(number, TEN_OCLOCK + number * SECOND);
+        event.latency_ns = (number % 11 != 0).then_some(number * number * 977 % 1_000_003);
+        bench.store.append(event.into());
+    }
+    for (together, alone) in [
+        (
+            "SELECT pid, quantile(latency_ns, 0.5) AS a, count(*) AS n, quantile(latency_ns, 0.99) AS b, quantile(status, 0.5) AS c, \
+             quantile(latency_ns, 0.9) FILTER (WHERE status = 500) AS d FROM http_events GROUP BY pid ORDER BY pid",
+            "WITH one AS (SELECT pid, quantile(latency_ns, 0.5) AS a, count(*) AS n FROM http_events GROUP BY pid), \
+             two AS (SELECT pid, quantile(latency_ns, 0.99) AS b FROM http_events GROUP BY pid), \
+             three AS (SELECT pid, quantile(status, 0.5) AS c FROM http_events GROUP BY pid), \
+             four AS (SELECT pid, quantile(latency_ns, 0.9) AS d FROM http_events WHERE status = 500 GROUP BY pid) \
+             SELECT one.pid, a, n, b, c, d FROM one JOIN two ON one.pid = two.pid JOIN three ON one.pid = three.pid \
+             LEFT JOIN four ON one.pid = four.pid ORDER BY one.pid",
+        ),
+        (
+            "SELECT quantile(latency_ns, 0.2), quantile(latency_ns, 0.2) + quantile(latency_ns, 1) FROM http_events",
+            "SELECT (SELECT quantile(latency_ns, 0.2) FROM http_events), (SELECT quantile(latency_ns, 0.2) FROM http_events) \
+             + (SELECT max(latency_ns) FROM http_events)",
+        ),
+        (
+            "SELECT status, quantile(latency_ns, 0.1), quantile(latency_ns, 0.6) FROM http_events WHERE latency_ns < 0 GROUP BY status",
+            "SELECT status, 0.0 AS a, 0.0 AS b FROM http_events WHERE false",
+        ),
+        (
+            "SELECT pid, status, quantile(latency_ns, 0.1), quantile(latency_ns, 0.6) FROM http_events \
+             GROUP BY ROLLUP (pid, status) ORDER BY 1, 2",
+            "SELECT * FROM (SELECT pid, status, quantile(latency_ns, 0.1), count(*) * 0 + quantile(latency_ns + 0, 0.6) FROM http_events \
+             GROUP BY pid, status UNION ALL SELECT pid, NULL, quantile(latency_ns, 0.1), count(*) * 0 + quantile(latency_ns + 0, 0.6) \
+             FROM http_events GROUP BY pid UNION ALL SELECT NULL, NULL, quantile(latency_ns, 0.1), \
+             count(*) * 0 + quantile(latency_ns + 0, 0.6) FROM http_events) ORDER BY 1, 2",
+        ),
+        (
+            "SELECT quantile_merge(s, 0.5), quantile_merge(s, 0.9), quantile_sketch(s) IS NOT NULL FROM \
+             (SELECT pid, quantile_sketch(latency_ns) AS s FROM http_events GROUP BY pid)",
+            "SELECT quantile(latency_ns, 0.5), (SELECT quantile(latency_ns, 0.9) FROM http_events), true FROM http_events",
+        ),
+    ] {
+        let rows = bench.rows(together).await;
+        assert_eq!(rows, bench.rows(alone).await, "{together}");
+    }
+    let plan = bench
+        .plan("SELECT quantile(latency_ns, 0.5), quantile(latency_ns, 0.99) FROM http_events")
+        .await;
+    assert!(plan.contains("quantile_of("), "{plan}");
+    assert!(!plan.contains("aggr=[quantile("), "{plan}");
+    bench
+        .error("SELECT quantile_of(quantile_sketch(latency_ns), 0.5) FROM http_events")
+        .await;
+    bench
+        .error("SELECT quantile(latency_ns, 1.5), quantile(latency_ns, 0.5) FROM http_events")
+        .await;
+}

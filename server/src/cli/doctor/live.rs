@@ -23,8 +23,13 @@ const CLEAR: &str = "\x1b[H\x1b[2J";
 /// Whom to look at, and how.
 #[derive(Debug, clap::Args)]
 pub(super) struct Look {
-    /// With --live: the server [default: $WEIR_SERVER, or http://127.0.0.1:7070]
-    #[arg(long, value_name = "URL", requires = "live")]
+    /// The server that is looked at.
+    #[arg(
+        long,
+        value_name = "URL",
+        requires = "live",
+        help = "With --live: the server [default: $WEIR_SERVER, or http://127.0.0.1:7070]"
+    )]
     server: Option<String>,
 
     /// With --live: time between two looks; rates are over that time [default: 2s]
@@ -32,7 +37,7 @@ pub(super) struct Look {
     every: Option<Duration>,
 
     /// With --live: let the kernel count and time the runs of its programs meanwhile, which costs every run of every
-    /// program on this machine 40 to 66 ns and needs CAP_SYS_ADMIN
+    /// program on this machine 40 to 66 ns and needs `CAP_SYS_ADMIN`
     #[arg(long, requires = "live")]
     time_programs: bool,
 }

@@ -34,7 +34,8 @@ pub(super) struct View {
 /// A table, and the rows that it got.
 #[derive(Debug, Serialize)]
 struct Table {
-    table: String,
+    #[serde(rename = "table")]
+    name: String,
     rows: u64,
     rows_per_second: f64,
 }
@@ -74,7 +75,8 @@ struct Loss {
 
 #[derive(Debug, Serialize)]
 struct Ring {
-    ring: String,
+    #[serde(rename = "ring")]
+    name: String,
     peak_bytes: u64,
     capacity_bytes: u64,
 }
@@ -113,7 +115,7 @@ impl View {
             losses: losses(before, now, seconds),
             rings: list(&capture["rings"])
                 .map(|ring| Ring {
-                    ring: text(ring, "ring").to_owned(),
+                    name: text(ring, "ring").to_owned(),
                     peak_bytes: number(ring, "peak_bytes"),
                     capacity_bytes: number(ring, "capacity_bytes"),
                 })
@@ -167,7 +169,7 @@ fn tables(before: &Value, now: &Value, seconds: f64) -> Vec<Table> {
         .map(|(new, old)| {
             let rows = number(new, "rows_appended");
             Table {
-                table: text(new, "table").to_owned(),
+                name: text(new, "table").to_owned(),
                 rows,
                 rows_per_second: rate(number(old, "rows_appended"), rows, seconds),
             }
@@ -292,12 +294,12 @@ impl fmt::Display for View {
         )?;
         let rings = self.rings.iter().map(|ring| {
             let (peak, capacity) = (size(ring.peak_bytes), size(ring.capacity_bytes));
-            format!("{} {peak} of {capacity}", ring.ring)
+            format!("{} {peak} of {capacity}", ring.name)
         });
         writeln!(out, "rings  {}", rings.collect::<Vec<_>>().join(", "))?;
         writeln!(out, "\n{:<18} {:>12} {:>10}", "table", "rows", "rows/s")?;
         for table in &self.tables {
-            let (name, rows, rate) = (&table.table, table.rows, table.rows_per_second);
+            let (name, rows, rate) = (&table.name, table.rows, table.rows_per_second);
             writeln!(out, "{name:<18} {rows:>12} {rate:>10.0}")?;
         }
         writeln!(
@@ -378,6 +380,7 @@ impl fmt::Display for View {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test")]
 mod tests {
     use serde_json::json;
 
