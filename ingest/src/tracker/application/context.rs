@@ -50,6 +50,9 @@ impl Context<'_> {
         let bytes = after.conflicting_bytes - before.conflicting_bytes;
         self.ledger
             .count(stage::REASSEMBLY, "conflicting_copy", events, bytes);
+        let events = after.ignored_segments - before.ignored_segments;
+        self.ledger
+            .count(stage::REASSEMBLY, "outside_window", events, 0);
     }
 
     pub(super) fn count_unframed(&mut self, framer: &mut dns::Framer) {
