@@ -142,12 +142,15 @@ struct tcp_event {
 	__u32 retransmits;
 	__u32 rtt_us; /* smoothed; 0 where unknown */
 	__u32 rtt_min_us;
-	__u32 error;   /* errno of the socket */
+	__u16 error;	  /* errno of the socket; ECONNABORTED where this end has reset the connection */
+	__u8 was_opened;  /* its opening was seen */
+	__u8 was_told;	  /* a record before this one has told of it */
 	__u32 snd_nxt; /* next sequence number each way */
 	__u32 rcv_nxt;
 };
 
-/* The first packet between a UDP socket and a peer. Its counters stand in the `udp_flows` map. */
+/* The first packet between a UDP socket and a peer. Its counters stand in the `udp_flows` map. For ICMP echo the local
+ * port is the identifier of the requests, and the remote one 0. */
 struct udp_key {
 	__u64 cookie;
 	struct endpoints endpoints;
@@ -160,10 +163,14 @@ struct udp_counters {
 	__u64 bytes_received;
 	__u64 packets_sent;
 	__u64 packets_received;
+	__u64 rtt_ns; /* of ICMP echo: smoothed; 0 where unknown */
+	__u64 rtt_min_ns;
+	__u64 echo_sent_ns; /* the request that waits for its reply */
 	struct owner owner;
 	__u32 announced;
+	__u16 echo_sequence;
 	__u8 first_direction;
-	__u8 reserved[3];
+	__u8 protocol; /* IPPROTO_UDP, IPPROTO_ICMP or IPPROTO_ICMPV6 */
 };
 
 struct udp_event {

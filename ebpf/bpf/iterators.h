@@ -12,7 +12,7 @@
 static __always_inline int is_connected(u8 tcp_state)
 {
 	return tcp_state != TCP_CLOSE && tcp_state != TCP_LISTEN && tcp_state != TCP_SYN_SENT &&
-	       tcp_state != TCP_NEW_SYN_RECV;
+	       tcp_state != TCP_SYN_RECV && tcp_state != TCP_NEW_SYN_RECV;
 }
 
 static __always_inline int has_living_owner(struct socket_state *state)
@@ -73,19 +73,17 @@ int find_sockets(struct bpf_iter__task_file *ctx)
 	if (tcp_state != TCP_LISTEN && !is_connected(tcp_state))
 		return 0;
 	if (is_new) {
-		state->start_ns = bpf_ktime_get_ns();
 		state->role = tcp_state == TCP_LISTEN ? ROLE_SERVER : ROLE_UNKNOWN;
 		begin_messages(state);
-		state->base_bytes_sent = payload_sent(tcp);
-		state->base_bytes_received = payload_received(tcp, sk);
-		state->base_segs_out = BPF_CORE_READ(tcp, segs_out);
-		state->base_segs_in = BPF_CORE_READ(tcp, segs_in);
-		state->base_retransmits = BPF_CORE_READ(tcp, total_retrans);
 	}
+	if (state->start_ns == 0)
+		begin_in_mid_life(state, tcp);
 	event.kind = EVENT_TCP_FOUND;
 	event.state = tcp_state;
 	fill_tcp_event(&event, state, tcp);
-	bpf_seq_write(ctx->meta->seq, &event, sizeof(event));
+	/* Where there is no room, the kernel comes back with the same socket. */
+	if (bpf_seq_write(ctx->meta->seq, &event, sizeof(event)) == 0)
+		state->told = 1;
 	return 0;
 }
 
@@ -108,9 +106,11 @@ int read_counters(struct bpf_iter__bpf_sk_storage_map *ctx)
 		return 0;
 	event.kind = EVENT_TCP_COUNTERS;
 	fill_tcp_event(&event, state, tcp);
-	/* Told now: the next reading tells what came since. Where there was no room, the kernel comes here again. */
-	if (bpf_seq_write(ctx->meta->seq, &event, sizeof(event)) == 0)
-		state->tcp_flags = 0;
+	/* Where there is no room, the kernel comes back with the same socket. */
+	if (bpf_seq_write(ctx->meta->seq, &event, sizeof(event)) == 0) {
+		state->tcp_flags = 0; /* told now: the next reading tells what came since */
+		state->told = 1;
+	}
 	return 0;
 }
 

@@ -17,8 +17,10 @@ typedef __u8 u8;
 
 #define AF_INET 2
 #define AF_INET6 10
+#define IPPROTO_ICMP 1
 #define IPPROTO_TCP 6
 #define IPPROTO_UDP 17
+#define IPPROTO_ICMPV6 58
 #define ETH_P_IP 0x0800
 #define ETH_P_IPV6 0x86DD
 
@@ -26,16 +28,26 @@ typedef __u8 u8;
 enum {
 	TCP_ESTABLISHED = 1,
 	TCP_SYN_SENT = 2,
+	TCP_SYN_RECV = 3,
+	TCP_FIN_WAIT1 = 4,
+	TCP_FIN_WAIT2 = 5,
 	TCP_CLOSE = 7,
+	TCP_CLOSE_WAIT = 8,
+	TCP_LAST_ACK = 9,
 	TCP_LISTEN = 10,
+	TCP_CLOSING = 11,
 	TCP_NEW_SYN_RECV = 12,
 };
 
 /* linux/sched.h: a thread of the kernel, which belongs to no program. */
 #define PF_KTHREAD 0x00200000
 
-/* enum sock_flags, SOCK_DONE: set when a FIN was received. */
+/* enum sock_flags. SOCK_DEAD: no process holds the socket any more. SOCK_DONE: a FIN was received. */
+#define SOCK_DEAD_BIT (1UL << 0)
 #define SOCK_DONE_BIT (1UL << 1)
+
+/* include/uapi/asm-generic/errno.h */
+#define ECONNABORTED 103
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -123,6 +135,8 @@ struct tcp_sock {
 	struct inet_connection_sock inet_conn;
 	u32 rcv_nxt;
 	u32 snd_nxt;
+	u32 snd_una;
+	u32 write_seq;
 	u32 segs_in;
 	u32 segs_out;
 	u64 bytes_received;

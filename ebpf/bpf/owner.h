@@ -85,7 +85,8 @@ int socket_create(struct bpf_sock *sk)
 {
 	struct socket_state *state;
 
-	if (sk->protocol != IPPROTO_TCP && sk->protocol != IPPROTO_UDP)
+	if (sk->protocol != IPPROTO_TCP && sk->protocol != IPPROTO_UDP && sk->protocol != IPPROTO_ICMP &&
+	    sk->protocol != IPPROTO_ICMPV6)
 		return 1;
 	state = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!state) {
@@ -98,13 +99,13 @@ int socket_create(struct bpf_sock *sk)
 	return 1;
 }
 
-/* Runs when the last owner of a socket lets go of it: the end of its UDP flows. */
+/* Runs when the last owner of a socket lets go of it: the end of its flows of datagrams. */
 SEC("cgroup/sock_release")
 int socket_release(struct bpf_sock *sk)
 {
 	struct release_event event = { .kind = EVENT_SOCKET_RELEASE };
 
-	if (sk->protocol != IPPROTO_UDP)
+	if (sk->protocol == IPPROTO_TCP)
 		return 1;
 	event.time_ns = bpf_ktime_get_ns();
 	event.cookie = bpf_get_socket_cookie(sk);

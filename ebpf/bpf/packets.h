@@ -10,6 +10,8 @@
 #include "state.h"
 #include "classify.h"
 #include "owner.h"
+#include "echo.h"
+#include "tcp_state.h"
 
 #define TINY_RECORD 128
 #define SMALL_RECORD 256
@@ -366,7 +368,11 @@ static __always_inline enum total_kind on_udp(struct __sk_buff *skb, struct sock
 	if (packet->direction == DIRECTION_SENT && !state->has_sent)
 		learn_udp_sender(state);
 	if (!counters) {
-		struct udp_counters fresh = { .start_ns = packet->time_ns, .first_direction = packet->direction };
+		struct udp_counters fresh = {
+			.start_ns = packet->time_ns,
+			.first_direction = packet->direction,
+			.protocol = IPPROTO_UDP,
+		};
 
 		if (state)
 			fresh.owner = state->owner;
@@ -382,11 +388,7 @@ static __always_inline enum total_kind on_udp(struct __sk_buff *skb, struct sock
 			__sync_fetch_and_add(&counters->bytes_received, packet->payload_len);
 			__sync_fetch_and_add(&counters->packets_received, segments);
 		}
-		if (!counters->announced) {
-			struct udp_event event = { .kind = EVENT_UDP_OPEN, .time_ns = packet->time_ns, .key = key };
-
-			counters->announced = send_control(packet->direction & 1, &event, sizeof(event));
-		}
+		announce_datagrams(packet->direction & 1, counters, &key, packet->time_ns);
 	} else {
 		count_loss(packet->direction & 1, LOSS_UDP_TABLE_FULL, packet->payload_len);
 	}
@@ -510,6 +512,8 @@ static __always_inline enum total_kind look_at(struct __sk_buff *skb, u8 directi
 			goto unreadable;
 		set_endpoints(&packet, udp.source, udp.destination);
 	} else {
+		if (state && (packet.protocol == IPPROTO_ICMP || packet.protocol == IPPROTO_ICMPV6))
+			on_echo(skb, state, &packet.endpoints, packet.transport_offset, packet.protocol, direction);
 		return TOTAL_PACKETS_OTHER_TRANSPORT;
 	}
 	if (skb->len < packet.payload_offset)
@@ -526,6 +530,7 @@ static __always_inline enum total_kind look_at(struct __sk_buff *skb, u8 directi
 		}
 		state->cookie = packet.cookie;
 		begin_messages(state);
+		begin_at_packet(state, sk);
 	}
 	packet.endpoints.netns = state->netns;
 	if (packet.protocol == IPPROTO_TCP)

@@ -46,7 +46,7 @@ struct socket_state {
 	u8 last_direction;
 	u8 opened; /* seen to open: its first bytes are the protocol's first bytes */
 	u8 has_sent; /* the owner was seen to send; until then it is whoever made, connected or listened */
-	u8 reserved;
+	u8 told;     /* user space was told of the connection */
 };
 
 struct {
@@ -147,6 +147,15 @@ static __always_inline int send_control(u32 hook, void *record, u32 size)
 	}
 	count_total(hook, TOTAL_RECORDS, size);
 	return 1;
+}
+
+/* Tells user space of the counters between a socket and a peer, once. */
+static __always_inline void announce_datagrams(u32 hook, struct udp_counters *counters, struct udp_key *key, u64 time_ns)
+{
+	struct udp_event event = { .kind = EVENT_UDP_OPEN, .time_ns = time_ns, .key = *key };
+
+	if (!counters->announced)
+		counters->announced = send_control(hook, &event, sizeof(event));
 }
 
 #endif

@@ -108,6 +108,10 @@ pub const DIRECTION_RECEIVED: u8 = 1;
 pub const IPPROTO_TCP: u8 = 6;
 /// UDP.
 pub const IPPROTO_UDP: u8 = 17;
+/// ICMP.
+pub const IPPROTO_ICMP: u8 = 1;
+/// `ICMPv6`.
+pub const IPPROTO_ICMPV6: u8 = 58;
 /// The socket connected.
 pub const ROLE_CLIENT: u8 = 1;
 /// The socket was accepted.
@@ -142,9 +146,9 @@ pub struct TcpEvent {
     pub bytes_sent: u64,
     /// Payload bytes received, each once.
     pub bytes_received: u64,
-    /// Segments sent.
+    /// Segments sent, the low 32 bits.
     pub packets_sent: u64,
-    /// Segments received.
+    /// Segments received, the low 32 bits.
     pub packets_received: u64,
     /// Segments retransmitted.
     pub retransmits: u32,
@@ -152,15 +156,29 @@ pub struct TcpEvent {
     pub rtt_us: u32,
     /// Smallest round trip time in microseconds; 0 or all ones where unknown.
     pub rtt_min_us: u32,
-    /// Error of the socket (errno), 0 for none.
-    pub error: u32,
+    /// Error of the socket (errno), 0 for none; ECONNABORTED where this end has reset the connection.
+    pub error: u16,
+    was_opened: u8,
+    was_told: u8,
     /// Next sequence number to send.
     pub snd_nxt: u32,
     /// Next sequence number to receive.
     pub rcv_nxt: u32,
 }
 
-/// Names the UDP traffic between one socket and one peer.
+impl TcpEvent {
+    /// Whether the opening of the connection was seen.
+    pub fn was_opened(&self) -> bool {
+        self.was_opened != 0
+    }
+
+    /// Whether a record before this one has told of the connection.
+    pub fn was_told(&self) -> bool {
+        self.was_told != 0
+    }
+}
+
+/// Names the UDP traffic between one socket and one peer, or the ICMP echoes, of which the local port is the identifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, FromBytes, KnownLayout, Immutable)]
 #[repr(C)]
 pub struct UdpKey {
@@ -186,12 +204,19 @@ pub struct UdpCounters {
     pub packets_sent: u64,
     /// Datagrams received.
     pub packets_received: u64,
+    /// Smoothed round trip time of ICMP echo in nanoseconds; 0 where unknown.
+    pub rtt_ns: u64,
+    /// Smallest round trip time of ICMP echo in nanoseconds; 0 where unknown.
+    pub rtt_min_ns: u64,
+    echo_sent_ns: u64,
     /// The socket's owner.
     pub owner: Owner,
     announced: u32,
+    echo_sequence: u16,
     /// Direction of the first datagram.
     pub first_direction: u8,
-    reserved: [u8; 3],
+    /// [`IPPROTO_UDP`], [`IPPROTO_ICMP`] or [`IPPROTO_ICMPV6`].
+    pub protocol: u8,
 }
 
 /// The first datagram between a UDP socket and a peer.
@@ -315,7 +340,7 @@ const _: () = {
     assert!(size_of::<PayloadEvent>() == 120);
     assert!(size_of::<TcpEvent>() == 176);
     assert!(size_of::<UdpKey>() == 48);
-    assert!(size_of::<UdpCounters>() == 96);
+    assert!(size_of::<UdpCounters>() == 120);
     assert!(size_of::<UdpEvent>() == 64);
     assert!(size_of::<ReleaseEvent>() == 24);
     assert!(size_of::<ExecEvent>() == 832);
@@ -395,10 +420,13 @@ pub const HOOKS: [&str; 10] = [
     "tp_btf/cgroup_mkdir",
 ];
 
+/// The reason for lost control records.
+pub const CONTROL_RING_FULL: &str = "control_ring_full";
+
 /// Reasons of the kernel's losses, in the order of `enum loss_reason`.
 pub const LOSS_REASONS: [&str; 5] = [
     "payload_ring_full",
-    "control_ring_full",
+    CONTROL_RING_FULL,
     "packet_unreadable",
     "udp_table_full",
     "socket_state_full",

@@ -388,6 +388,12 @@ impl Kernel {
         self.udp_flows.get(key, 0).ok()
     }
 
+    /// Names the UDP traffic of which there are counters.
+    pub fn udp_keys(&self) -> impl Iterator<Item = UdpKey> {
+        // One that goes meanwhile can end the walk early: whoever misses a key asks again.
+        self.udp_flows.keys().filter_map(Result::ok)
+    }
+
     /// Forgets the counters of the UDP traffic between a socket and a peer.
     pub fn remove_udp(&mut self, key: &UdpKey) {
         // Absent already: nothing to do.

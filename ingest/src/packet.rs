@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 /// Nanoseconds since 1970-01-01 UTC.
 pub type Nanos = i64;
 
-/// One TCP segment or UDP datagram, as a source saw it.
+/// One TCP segment, UDP datagram or ICMP echo, as a source saw it.
 #[derive(Debug, Clone, Copy)]
 pub struct Packet<'a> {
     /// When it passed.
@@ -31,6 +31,21 @@ pub struct Packet<'a> {
     pub payload: &'a [u8],
     /// Payload bytes on the wire; never less than `payload.len()`.
     pub payload_len: u32,
+}
+
+/// A TCP segment that did not arrive, as ICMP says on a wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Undelivered {
+    /// When that was said.
+    pub time: Nanos,
+    /// Sender of the segment.
+    pub source: SocketAddr,
+    /// Receiver of the segment.
+    pub destination: SocketAddr,
+    /// Its sequence number.
+    pub seq: u32,
+    /// Whether the port is closed; otherwise there is no way to it.
+    pub is_refusal: bool,
 }
 
 /// From where a packet was seen.
@@ -73,6 +88,13 @@ pub enum Transport {
     },
     /// A UDP datagram.
     Udp,
+    /// An ICMP echo: its identifier stands in place of both ports.
+    Echo {
+        /// Number of the request; its reply has the same.
+        sequence: u16,
+        /// Whether it is the reply.
+        is_reply: bool,
+    },
 }
 
 /// The flags of a TCP header (RFC 9293, section 3.1), the low eight bits.

@@ -1,4 +1,4 @@
--- Connections that were refused, reset or timed out
+-- Connections that were refused, reset, timed out or had no way
 --
 -- From the side of the processes here: `client` are connections that they opened, `server` those that they took.
 --
@@ -13,7 +13,7 @@ SELECT coalesce(service, workload, process, 'unknown') AS process, coalesce(role
        max(CASE WHEN role = 'server' THEN NULL ELSE dst_name END) AS name,
        dst_port AS port, state, count(DISTINCT conn_id) AS connections, max(time) AS last
 FROM flows
-WHERE $__timeFilter(time) AND state IN ('refused', 'reset', 'timeout')
+WHERE $__timeFilter(time) AND state IN ('refused', 'reset', 'timeout', 'unreachable')
 GROUP BY 1, 2, 3, 5, 6
 ORDER BY connections DESC, process, peer, port, state
 LIMIT $rows;
@@ -22,7 +22,7 @@ LIMIT $rows;
 -- @draw timeseries x=time y=connections by=state
 SELECT time_bucket($__interval, time) AS time, state, count(DISTINCT conn_id) AS connections
 FROM flows
-WHERE $__timeFilter(time) AND state IN ('refused', 'reset', 'timeout')
+WHERE $__timeFilter(time) AND state IN ('refused', 'reset', 'timeout', 'unreachable')
 GROUP BY 1, 2
 ORDER BY 1, 2;
 
@@ -30,6 +30,6 @@ ORDER BY 1, 2;
 SELECT time, state, coalesce(service, workload, process, 'unknown') AS process, pid, src_ip, src_port, dst_ip, dst_port, dst_name,
        bytes_sent, bytes_received
 FROM flows
-WHERE $__timeFilter(time) AND state IN ('refused', 'reset', 'timeout')
+WHERE $__timeFilter(time) AND state IN ('refused', 'reset', 'timeout', 'unreachable')
 ORDER BY time DESC, src_port
 LIMIT $rows;

@@ -34,7 +34,7 @@ FROM (
     WHERE $__timeFilter(time)
     UNION ALL
     SELECT 4, 'connections', count(DISTINCT conn_id),
-           count(DISTINCT conn_id) FILTER (WHERE state IN ('refused', 'reset', 'timeout')),
+           count(DISTINCT conn_id) FILTER (WHERE state IN ('refused', 'reset', 'timeout', 'unreachable')),
            round(quantile(connect_ns, 0.5) / 1e6, 3),
            round(quantile(connect_ns, 0.99) / 1e6, 3),
            sum(bytes_sent + bytes_received)

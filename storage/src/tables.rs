@@ -145,15 +145,15 @@ tables! {
         conn_id: Int64,
         /// Which end this machine's process is: client or server; NULL where unknown and for imported traffic.
         role: Word,
-        /// tcp or udp.
+        /// tcp, udp, or icmp and icmpv6 for echoes (ping).
         protocol: Word,
         /// Address of the end that opened the connection.
         src_ip: Ip,
-        /// Port of the end that opened the connection.
+        /// Port of the end that opened the connection; NULL for ICMP.
         src_port: UInt16,
         /// Address of the other end.
         dst_ip: Ip,
-        /// Port of the other end.
+        /// Port of the other end; NULL for ICMP.
         dst_port: UInt16,
         /// Payload bytes from src to dst in this interval, each counted once (no headers, no retransmissions).
         bytes_sent: Int64("bytes"),
@@ -171,9 +171,9 @@ tables! {
         rtt_min_ns: Int64("ns"),
         /// From the first SYN to the established connection, where this side saw both.
         connect_ns: Int64("ns"),
-        /// open (opened in this interval and still open), active (open throughout), closed (ended normally), reset, refused, timeout.
+        /// open (opened in this interval and still open), active (open throughout), closed (ended normally), reset, refused, timeout (nobody answered, or nothing came any more), unreachable (the network said that there is no way); NULL where it ended and the record of how was lost.
         state: Word,
-        /// TCP flags seen in this interval, both directions, lower case, separated by spaces; NULL for UDP.
+        /// TCP flags seen in this interval, both directions, lower case, separated by spaces; NULL for UDP and ICMP.
         tcp_flags: Text,
         /// Application protocol where it was recognised: http, dns, tls.
         l7: Word,

@@ -30,6 +30,8 @@ pub struct ImportReport {
     pub tcp_segments: u64,
     /// UDP datagrams (those that came in fragments count once).
     pub udp_datagrams: u64,
+    /// Echo requests and replies of ICMP.
+    pub icmp_echoes: u64,
     /// Fragments that completed no datagram: more of it was to come.
     pub fragments: u64,
     /// Frames that were skipped, by reason.
@@ -92,8 +94,13 @@ impl Import {
                     match packet.transport {
                         Transport::Tcp { .. } => report.tcp_segments += 1,
                         Transport::Udp => report.udp_datagrams += 1,
+                        Transport::Echo { .. } => report.icmp_echoes += 1,
                     }
                     tracker.packet(&packet, sink);
+                }
+                Decoded::Undelivered(undelivered) => {
+                    *report.skipped.entry(SkipReason::Icmp).or_default() += 1;
+                    tracker.undelivered(&undelivered, sink);
                 }
                 Decoded::Fragment => report.fragments += 1,
                 Decoded::Skipped(reason) => *report.skipped.entry(reason).or_default() += 1,

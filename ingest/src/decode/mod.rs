@@ -1,7 +1,7 @@
-//! Frames of a link to TCP segments and UDP datagrams.
+//! Frames of a link to TCP segments, UDP datagrams and ICMP echoes.
 //!
 //! ```text
-//!   frame -> link (VLAN, MPLS, PPPoE, cooked, raw) -> IP (+ fragments) -> TCP | UDP -> Packet
+//!   frame -> link (VLAN, MPLS, PPPoE, cooked, raw) -> IP (+ fragments) -> TCP | UDP | ICMP echo -> Packet
 //! ```
 //!
 //! Lengths come from the headers, not from what was captured: a frame that the capture cut short still says how many
@@ -11,8 +11,9 @@ mod fragments;
 mod link;
 mod network;
 mod transport;
+mod undelivered;
 
-use crate::packet::{Nanos, Packet};
+use crate::packet::{Nanos, Packet, Undelivered};
 use crate::sink::Ledger;
 
 pub use link::LinkType;
@@ -39,6 +40,8 @@ pub struct Frame<'a> {
 pub enum Decoded<'a> {
     /// A segment or datagram, whole as far as it was captured.
     Packet(Packet<'a>),
+    /// An ICMP message that says that a TCP segment did not reach its destination.
+    Undelivered(Undelivered),
     /// A fragment that waits for the rest of its datagram.
     Fragment,
     /// Nothing that weir follows.
@@ -52,7 +55,7 @@ pub enum SkipReason {
     Arp,
     /// A link protocol that is neither IP nor ARP.
     NotIp,
-    /// ICMP or `ICMPv6`.
+    /// ICMP or `ICMPv6` other than echo.
     Icmp,
     /// Another protocol in an IP packet.
     OtherIpProtocol,
@@ -159,7 +162,10 @@ impl Decoder {
                 }
             }
         }
-        transport::parse(frame, &ip).map(Decoded::Packet)
+        match undelivered::parse(frame, &ip) {
+            Some(undelivered) => Ok(Decoded::Undelivered(undelivered)),
+            None => transport::parse(frame, &ip).map(Decoded::Packet),
+        }
     }
 }
 

@@ -51,6 +51,7 @@ fn decode_with(
                 payload_len: packet.payload_len,
             })
         }
+        Decoded::Undelivered(_) => Err("undelivered"),
         Decoded::Fragment => Err("fragment"),
         Decoded::Skipped(reason) => Err(reason.word()),
     }
@@ -235,7 +236,7 @@ fn a_segment_for_offloading_has_the_length_of_its_frame() {
 fn what_weir_does_not_follow_has_a_reason() {
     let mut icmp = Vec::new();
     PacketBuilder::ipv4(V4.0, V4.1, 64)
-        .icmpv4_echo_request(1, 1)
+        .icmpv4_raw(11, 0, [0; 4])
         .write(&mut icmp, &[])
         .unwrap();
     let mut gre = udp_v4(b"");
@@ -460,5 +461,61 @@ proptest! {
                 prop_assert!(packet.payload.len() <= packet.payload_len as usize);
             }
         }
+    }
+}
+
+#[test]
+fn echoes_have_their_identifier_and_number() {
+    let mut request = Vec::new();
+    PacketBuilder::ipv4(V4.0, V4.1, 64)
+        .icmpv4_echo_request(77, 3)
+        .write(&mut request, b"ping")
+        .unwrap();
+    let mut reply = Vec::new();
+    PacketBuilder::ipv6(V6.0, V6.1, 64)
+        .icmpv6_echo_reply(78, 4)
+        .write(&mut reply, b"ping")
+        .unwrap();
+    for (bytes, id, sequence, is_reply) in [(request, 77, 3, false), (reply, 78, 4, true)] {
+        let seen = decode(LinkType::RAW, &bytes).unwrap();
+        assert_eq!(seen.transport, Transport::Echo { sequence, is_reply });
+        assert_eq!((seen.source.port(), seen.destination.port()), (id, id));
+        assert_eq!(seen.payload, b"ping");
+        // Cut behind the header, its size is still known.
+        let cut = bytes.len() - 4;
+        let cut = decode_with(
+            &mut Decoder::new(),
+            LinkType::RAW,
+            &bytes[..cut],
+            bytes.len(),
+        );
+        assert_eq!(cut.unwrap().payload_len, 4);
+    }
+}
+
+#[test]
+fn an_unreachable_message_names_the_segment_that_it_quotes() {
+    let segment = tcp_v6(b"");
+    for (code, is_refusal) in [(4, true), (0, false), (3, false)] {
+        let mut bytes = Vec::new();
+        PacketBuilder::ipv6([9; 16], V6.0, 64)
+            .icmpv6_raw(1, code, [0; 4])
+            .write(&mut bytes, &segment[..48])
+            .unwrap();
+        let frame = Frame {
+            time: 5,
+            is_timed: true,
+            link_type: LinkType::RAW,
+            bytes: &bytes,
+            original_len: bytes.len() as u32,
+        };
+        let mut decoder = Decoder::new();
+        let Decoded::Undelivered(undelivered) = decoder.decode(&frame, &mut Ledger::default())
+        else {
+            panic!("it is no such message");
+        };
+        assert_eq!(undelivered.source, SocketAddr::from((V6.0, 1000)));
+        assert_eq!(undelivered.destination, SocketAddr::from((V6.1, 80)));
+        assert_eq!((undelivered.seq, undelivered.is_refusal), (7, is_refusal));
     }
 }

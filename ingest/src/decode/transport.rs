@@ -1,4 +1,4 @@
-//! TCP and UDP headers.
+//! TCP, UDP and ICMP echo headers.
 
 use std::net::SocketAddr;
 
@@ -13,7 +13,7 @@ pub(super) fn parse<'a>(frame: &Frame<'_>, ip: &IpPacket<'a>) -> Result<Packet<'
     match ip.protocol {
         protocol::TCP => tcp(frame, ip),
         protocol::UDP => udp(frame, ip),
-        protocol::ICMP | protocol::ICMPV6 => Err(SkipReason::Icmp),
+        protocol::ICMP | protocol::ICMPV6 => echo(frame, ip),
         protocol::IP_IN_IP | protocol::IPV6_IN_IP | protocol::GRE => Err(SkipReason::Tunnel),
         _ => Err(SkipReason::OtherIpProtocol),
     }
@@ -75,6 +75,30 @@ fn udp<'a>(frame: &Frame<'_>, ip: &IpPacket<'a>) -> Result<Packet<'a>, SkipReaso
         payload,
         payload_len,
     ))
+}
+
+/// An echo request or reply (RFC 792; RFC 4443, section 4). The other messages of ICMP are no flow.
+fn echo<'a>(frame: &Frame<'_>, ip: &IpPacket<'a>) -> Result<Packet<'a>, SkipReason> {
+    const HEADER_LEN: usize = 8;
+    const ECHO: u8 = 8;
+    const ECHO_REPLY: u8 = 0;
+    const ECHO_V6: u8 = 128;
+    const ECHO_REPLY_V6: u8 = 129;
+    let (header, _) = split::<HEADER_LEN>(ip.payload).map_err(|_| SkipReason::Icmp)?;
+    let is_reply = match (ip.protocol, header[0]) {
+        (protocol::ICMP, ECHO) | (protocol::ICMPV6, ECHO_V6) => false,
+        (protocol::ICMP, ECHO_REPLY) | (protocol::ICMPV6, ECHO_REPLY_V6) => true,
+        _ => return Err(SkipReason::Icmp),
+    };
+    let payload_len = ip
+        .payload_len
+        .checked_sub(HEADER_LEN)
+        .ok_or(SkipReason::Malformed)?;
+    let id = u16::from_be_bytes([header[4], header[5]]);
+    let sequence = u16::from_be_bytes([header[6], header[7]]);
+    let transport = Transport::Echo { sequence, is_reply };
+    let payload = ip.payload.get(HEADER_LEN..).unwrap_or_default();
+    Ok(packet(frame, ip, [id; 2], transport, payload, payload_len))
 }
 
 fn packet<'a>(

@@ -3,25 +3,28 @@
 use std::sync::Arc;
 
 use weir_ebpf::events::{
-    DIRECTION_SENT, Endpoints, IPPROTO_TCP, IPPROTO_UDP, PayloadEvent, ROLE_CLIENT, ROLE_SERVER,
-    TcpEvent, UdpCounters, UdpKey,
+    DIRECTION_SENT, Endpoints, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP,
+    PayloadEvent, ROLE_CLIENT, ROLE_SERVER, TcpEvent, UdpCounters, UdpKey,
 };
 use weir_storage::Process;
 
 use super::clock::Clock;
 use crate::packet::{Direction, Packet, TcpFlags, Transport, Vantage};
-use crate::tracker::{Counters, FlowEnd, Opening, Role, Socket, SocketEvent};
+use crate::tracker::{Counters, FlowEnd, Opening, Protocol, Role, Socket, SocketEvent};
 
 /// TCP states as the kernel numbers them, in `include/net/tcp_states.h`.
 const TCP_SYN_SENT: u8 = 2;
-const TCP_FIN_WAIT1: u8 = 4;
-const TCP_FIN_WAIT2: u8 = 5;
-const TCP_LAST_ACK: u8 = 9;
 pub(super) const TCP_LISTEN: u8 = 10;
-const TCP_CLOSING: u8 = 11;
 
-const ETIMEDOUT: u32 = 110;
-const ECONNREFUSED: u32 = 111;
+/// Errors of sockets, in `include/uapi/asm-generic/errno.h`.
+mod errno {
+    pub(super) const EPIPE: u16 = 32;
+    pub(super) const ECONNABORTED: u16 = 103;
+    pub(super) const ECONNRESET: u16 = 104;
+    pub(super) const ETIMEDOUT: u16 = 110;
+    pub(super) const ECONNREFUSED: u16 = 111;
+}
+
 const MICROSECOND: i64 = 1_000;
 
 /// The packet of a payload record; `None` for a protocol that the tracker does not follow.
@@ -94,6 +97,7 @@ fn opening(event: &TcpEvent, clock: &Clock) -> Opening {
     Opening {
         start_time: clock.steady(start_ns),
         role: role(event.role),
+        was_seen: event.was_opened(),
         connect_ns,
     }
 }
@@ -126,19 +130,21 @@ pub(super) fn opened(event: &TcpEvent, owner: Option<Arc<Process>>, clock: &Cloc
     }
 }
 
-/// A connection was open already when the capture began: the next bytes are somewhere inside its messages.
+/// A connection is open of which nothing was told before: it was open when the capture began, or the record of its
+/// opening was lost. The next bytes are somewhere inside its messages; the kernel side counts from the first that count.
 pub(super) fn found(
     event: &TcpEvent,
-    role: Role,
+    guess: Role,
     owner: Option<Arc<Process>>,
     clock: &Clock,
 ) -> SocketEvent {
+    let opening = opening(event, clock);
     SocketEvent::Opened {
         time: clock.steady(event.time_ns),
         socket: socket(event.cookie, &event.endpoints),
         opening: Opening {
-            role: Some(role),
-            ..opening(event, clock)
+            role: opening.role.or(Some(guess)),
+            ..opening
         },
         counters: Counters::default(),
         sent_seq: None,
@@ -158,29 +164,39 @@ pub(super) fn counted(event: &TcpEvent, clock: &Clock) -> SocketEvent {
 
 /// A connection ended.
 pub(super) fn closed(event: &TcpEvent, owner: Option<Arc<Process>>, clock: &Clock) -> SocketEvent {
+    let end = end_of(event.old_state, event.error);
+    let mut counters = counters(event);
+    if end == FlowEnd::Reset && event.error == errno::ECONNABORTED {
+        // The kernel sends it after the connection has ended.
+        counters.tcp_flags |= TcpFlags::RST.0;
+    }
     SocketEvent::Closed {
         time: clock.steady(event.time_ns),
         socket: socket(event.cookie, &event.endpoints),
         opening: opening(event, clock),
-        counters: counters(event),
-        end: end_of(event.old_state, event.error),
+        counters,
+        end,
+        was_told: event.was_told(),
         owner,
     }
 }
 
 /// How a connection ended, from the state before the end and the socket's error.
-fn end_of(old_state: u8, error: u32) -> FlowEnd {
+fn end_of(old_state: u8, error: u16) -> FlowEnd {
     match (old_state, error) {
-        (TCP_SYN_SENT, ECONNREFUSED) => FlowEnd::Refused,
-        // In SYN-SENT: the program gave up waiting, or no route was found; nobody answered.
-        (_, ETIMEDOUT) | (TCP_SYN_SENT, _) => FlowEnd::Timeout,
-        (TCP_FIN_WAIT1 | TCP_FIN_WAIT2 | TCP_CLOSING | TCP_LAST_ACK, 0) => FlowEnd::Closed,
-        // From established or close-wait there is no other way to closed; from the others it has an error.
-        _ => FlowEnd::Reset,
+        (TCP_SYN_SENT, errno::ECONNREFUSED) => FlowEnd::Refused,
+        // The program gave up waiting, or its connection was killed: nobody had answered.
+        (TCP_SYN_SENT, 0 | errno::ECONNABORTED) | (_, errno::ETIMEDOUT) => FlowEnd::Timeout,
+        (_, 0) => FlowEnd::Closed,
+        (_, errno::ECONNRESET | errno::EPIPE | errno::ECONNABORTED | errno::ECONNREFUSED) => {
+            FlowEnd::Reset
+        }
+        // The others are what ICMP errors say.
+        _ => FlowEnd::Unreachable,
     }
 }
 
-/// The counters of a UDP flow now.
+/// The counters of a flow of datagrams now.
 pub(super) fn udp_counted(
     key: &UdpKey,
     udp: &UdpCounters,
@@ -194,12 +210,20 @@ pub(super) fn udp_counted(
     } else {
         Role::Server
     };
-    SocketEvent::UdpCounters {
+    let protocol = match udp.protocol {
+        IPPROTO_ICMP => Protocol::Icmp,
+        IPPROTO_ICMPV6 => Protocol::Icmpv6,
+        _ => Protocol::Udp,
+    };
+    let nanos = |nanos: u64| (nanos != 0).then(|| i64::try_from(nanos).unwrap_or(i64::MAX));
+    SocketEvent::DatagramCounters {
         time: clock.steady(now_ns),
+        protocol,
         socket: socket(key.cookie, &key.endpoints),
         opening: Opening {
             start_time: clock.steady(udp.start_ns),
             role: Some(role),
+            was_seen: true,
             connect_ns: None,
         },
         counters: Counters {
@@ -207,6 +231,8 @@ pub(super) fn udp_counted(
             bytes_received: udp.bytes_received,
             packets_sent: udp.packets_sent,
             packets_received: udp.packets_received,
+            rtt_ns: nanos(udp.rtt_ns),
+            rtt_min_ns: nanos(udp.rtt_min_ns),
             ..Counters::default()
         },
         closed: is_closed,
@@ -221,15 +247,19 @@ mod tests {
     #[test]
     fn the_end_is_told_by_the_state_before_it_and_the_error() {
         const TCP_ESTABLISHED: u8 = 1;
+        const TCP_FIN_WAIT2: u8 = 5;
         const TCP_CLOSE_WAIT: u8 = 8;
-        const ECONNRESET: u32 = 104;
-        assert_eq!(end_of(TCP_SYN_SENT, ECONNREFUSED), FlowEnd::Refused);
-        assert_eq!(end_of(TCP_SYN_SENT, ETIMEDOUT), FlowEnd::Timeout);
+        const TCP_LAST_ACK: u8 = 9;
+        const EHOSTUNREACH: u16 = 113;
+        assert_eq!(end_of(TCP_SYN_SENT, errno::ECONNREFUSED), FlowEnd::Refused);
+        assert_eq!(end_of(TCP_SYN_SENT, errno::ETIMEDOUT), FlowEnd::Timeout);
         assert_eq!(end_of(TCP_SYN_SENT, 0), FlowEnd::Timeout);
-        assert_eq!(end_of(TCP_ESTABLISHED, ETIMEDOUT), FlowEnd::Timeout);
-        assert_eq!(end_of(TCP_ESTABLISHED, 0), FlowEnd::Reset);
-        assert_eq!(end_of(TCP_CLOSE_WAIT, 32), FlowEnd::Reset);
-        assert_eq!(end_of(TCP_FIN_WAIT2, ECONNRESET), FlowEnd::Reset);
+        assert_eq!(end_of(TCP_SYN_SENT, EHOSTUNREACH), FlowEnd::Unreachable);
+        assert_eq!(end_of(TCP_ESTABLISHED, errno::ETIMEDOUT), FlowEnd::Timeout);
+        assert_eq!(end_of(TCP_ESTABLISHED, EHOSTUNREACH), FlowEnd::Unreachable);
+        assert_eq!(end_of(TCP_ESTABLISHED, errno::ECONNABORTED), FlowEnd::Reset);
+        assert_eq!(end_of(TCP_CLOSE_WAIT, errno::EPIPE), FlowEnd::Reset);
+        assert_eq!(end_of(TCP_FIN_WAIT2, errno::ECONNRESET), FlowEnd::Reset);
         assert_eq!(end_of(TCP_FIN_WAIT2, 0), FlowEnd::Closed);
         assert_eq!(end_of(TCP_LAST_ACK, 0), FlowEnd::Closed);
     }

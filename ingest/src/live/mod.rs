@@ -12,6 +12,7 @@ mod events;
 mod processes;
 mod reader;
 mod recent;
+mod reconcile;
 mod state;
 mod stats;
 mod told;

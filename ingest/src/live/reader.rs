@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use rustc_hash::FxHashSet;
 use weir_ebpf::events::{ControlEvent, DIRECTION_RECEIVED, TcpEvent, UdpKey};
 use weir_ebpf::{Kernel, Outcome, ProgramStatus};
 use weir_storage::{CaptureProgram, NodeIdentity, Row};
@@ -14,13 +13,14 @@ use weir_storage::{CaptureProgram, NodeIdentity, Row};
 use super::clock::Clock;
 use super::events;
 use super::processes::Processes;
-use super::state::{State, served_port};
+use super::reconcile::Reconciliation;
+use super::state::State;
 use super::stats::{CaptureStats, SharedStats};
 use super::told::Told;
 use super::wall::WallSink;
 use crate::packet::Nanos;
 use crate::sink::Sink;
-use crate::tracker::{Role, Settings, Tracker};
+use crate::tracker::{Settings, SocketEvent, Tracker};
 
 /// Pause between two drains of the rings.
 const DRAIN_INTERVAL: Duration = Duration::from_millis(10);
@@ -40,6 +40,9 @@ pub(super) struct Reader {
     /// Control records that are not used yet, in the order of the ring.
     control: VecDeque<ControlEvent>,
     told: Told,
+    /// Counters of connections whose opening is among those.
+    early_counters: Vec<TcpEvent>,
+    reconciliation: Reconciliation,
     counters_every_ns: u64,
     next_counters_ns: u64,
     udp_idle_ns: u64,
@@ -57,7 +60,7 @@ impl Reader {
         stats: SharedStats,
     ) -> Self {
         let clock = Clock::new();
-        let now_ns = Clock::now_ns();
+        let now_ns = clock.now_ns();
         let settings = settings(clock.steady(now_ns));
         let node = Arc::clone(&settings.node);
         // Rows must not tell counters that are older than a fraction of their interval.
@@ -75,6 +78,8 @@ impl Reader {
             state: State::new(processes),
             control: VecDeque::new(),
             told: Told::default(),
+            early_counters: Vec::new(),
+            reconciliation: Reconciliation::default(),
             counters_every_ns,
             next_counters_ns: now_ns + counters_every_ns,
             udp_idle_ns,
@@ -90,8 +95,9 @@ impl Reader {
 
     /// One turn: drains the rings, does what is due, and pauses.
     pub(super) fn cycle(&mut self) {
-        let now_ns = Clock::now_ns();
+        let now_ns = self.clock.now_ns();
         self.drain(now_ns);
+        self.use_early_counters();
         if now_ns >= self.next_counters_ns {
             self.next_counters_ns = now_ns + self.counters_every_ns;
             self.read_counters(now_ns);
@@ -101,7 +107,8 @@ impl Reader {
             self.clock.read_wall();
             self.sink.shift = self.clock.wall_minus_steady();
             self.watch_programs();
-            self.count_kernel();
+            self.count_kernel(now_ns);
+            self.reconcile(now_ns);
             self.state.processes.second(self.tracker.ledger());
             if std::mem::take(&mut self.state.must_find_owners) {
                 self.find_owners();
@@ -113,26 +120,27 @@ impl Reader {
             self.publish();
         }
         self.tracker.tick(self.clock.steady(now_ns), &mut self.sink);
-        let spent = Duration::from_nanos(Clock::now_ns().saturating_sub(now_ns));
+        let spent = Duration::from_nanos(self.clock.now_ns().saturating_sub(now_ns));
         thread::sleep(DRAIN_INTERVAL.saturating_sub(spent));
     }
 
     /// Takes what is left and makes rows of everything that is pending.
     pub(super) fn finish(&mut self) {
         self.kernel.look_at_programs();
-        self.tell_programs(Clock::now_ns());
+        self.tell_programs(self.clock.now_ns());
         // So that what the programs counted is what is in the ring, to the last record; one may still be running.
         self.kernel.stop_packets();
         thread::sleep(DRAIN_INTERVAL);
-        let now_ns = Clock::now_ns();
+        let now_ns = self.clock.now_ns();
         self.drain(now_ns);
+        self.use_early_counters();
         self.read_counters(now_ns);
-        self.count_kernel();
+        self.count_kernel(now_ns);
         // UDP flows and connections that live on get their last row from the tracker's end.
         let time = self.clock.steady(now_ns);
         self.tracker.finish(time, &mut self.sink);
         // And these rows are counted too.
-        self.count_kernel();
+        self.count_kernel(now_ns);
         self.tracker
             .ledger()
             .flush(time, &self.node, &mut self.sink);
@@ -202,31 +210,53 @@ impl Reader {
         }
     }
 
-    fn read_counters(&mut self, now_ns: u64) {
+    /// Reads the counters of all that is open; whether that worked.
+    fn read_counters(&mut self, now_ns: u64) -> bool {
         let Self {
             kernel,
             clock,
             tracker,
             sink,
             state,
+            early_counters,
             ..
         } = self;
         let outcome = kernel.read_counters(|event| {
-            state.tell_owner(
-                event.cookie,
-                &event.owner,
-                served_port(event),
-                tracker,
-                sink,
-            );
-            tracker.socket(events::counted(event, clock), sink);
+            if event.was_told() && !tracker.knows_socket(event.cookie) {
+                early_counters.push(*event);
+            } else {
+                state.use_counters(event, clock, tracker, sink);
+            }
         });
-        if let Err(error) = outcome {
+        if let Err(error) = &outcome {
             tracing::warn!(%error, "cannot read the counters of open connections");
         }
         let keys: Vec<UdpKey> = self.state.udp.iter().copied().collect();
         for key in keys {
             self.read_udp(&key, false, now_ns);
+        }
+        outcome.is_ok()
+    }
+
+    /// Uses the counters of connections of which nothing was known when they were read.
+    fn use_early_counters(&mut self) {
+        for event in std::mem::take(&mut self.early_counters) {
+            let event = events::counted(&event, &self.clock);
+            self.tracker.socket(event, &mut self.sink);
+        }
+    }
+
+    /// After control records were lost: finds out what is open, and ends what is not.
+    fn reconcile(&mut self, now_ns: u64) {
+        if !self.reconciliation.is_under_way() || !self.read_counters(now_ns) {
+            return;
+        }
+        if let Some(since_ns) = self.reconciliation.all_was_read(now_ns) {
+            let event = SocketEvent::Reconciled {
+                time: self.clock.steady(now_ns),
+                since: self.clock.steady(since_ns),
+            };
+            self.tracker.socket(event, &mut self.sink);
         }
     }
 
@@ -236,30 +266,17 @@ impl Reader {
         if let Err(error) = self.kernel.find_sockets(|event| found.push(*event)) {
             tracing::warn!(%error, "cannot look for sockets that are open already");
         }
-        let listening: FxHashSet<(u32, u16)> = found
-            .iter()
-            .filter(|event| event.state == events::TCP_LISTEN)
-            .map(|event| (event.endpoints.netns, event.endpoints.local().port()))
-            .collect();
-        for event in &found {
-            if event.state == events::TCP_LISTEN {
-                self.state
-                    .remember_listener(event, &mut self.tracker, &mut self.sink);
-                continue;
-            }
-            let is_accepted =
-                listening.contains(&(event.endpoints.netns, event.endpoints.local().port()));
-            let role = if is_accepted {
-                Role::Server
-            } else {
-                Role::Client
-            };
-            let port = is_accepted.then(|| event.endpoints.local().port());
-            let owner = self.state.owner_of(event.cookie, &event.owner, port);
-            self.tracker.socket(
-                events::found(event, role, owner, &self.clock),
-                &mut self.sink,
-            );
+        // Which connections were accepted is told by who listens.
+        let (listeners, connections): (Vec<TcpEvent>, Vec<TcpEvent>) = found
+            .into_iter()
+            .partition(|event| event.state == events::TCP_LISTEN);
+        for event in &listeners {
+            self.state
+                .remember_listener(event, &mut self.tracker, &mut self.sink);
+        }
+        for event in &connections {
+            self.state
+                .use_found(event, &self.clock, &mut self.tracker, &mut self.sink);
         }
     }
 
@@ -267,13 +284,18 @@ impl Reader {
     fn find_owners(&mut self) {
         let Self {
             kernel,
+            clock,
             state,
             tracker,
             sink,
             ..
         } = self;
         let outcome = kernel.find_sockets(|event| {
-            state.remember_listener(event, tracker, sink);
+            if event.state == events::TCP_LISTEN {
+                state.remember_listener(event, tracker, sink);
+            } else {
+                state.use_found(event, clock, tracker, sink);
+            }
         });
         if let Err(error) = outcome {
             tracing::warn!(%error, "cannot look for the owners of sockets");
@@ -281,9 +303,13 @@ impl Reader {
     }
 
     /// Puts what the kernel side counted since the last time into the ledger: what it lost, and what passed it.
-    fn count_kernel(&mut self) {
-        self.told
-            .count(&self.kernel, &self.sink.made, self.tracker.ledger());
+    fn count_kernel(&mut self, now_ns: u64) {
+        let ledger = self.tracker.ledger();
+        let were_control_records_lost = self.told.count(&self.kernel, &self.sink.made, ledger);
+        if were_control_records_lost {
+            self.reconciliation.is_needed(now_ns);
+            self.state.udp.extend(self.kernel.udp_keys());
+        }
     }
 
     /// Looks whether the programs are where they were, and tells if not.
@@ -296,7 +322,7 @@ impl Reader {
                 "the cgroups that are captured were removed, and the programs with them; nothing is captured until \
                  weir is started again with cgroups that exist"
             );
-            self.tell_programs(Clock::now_ns());
+            self.tell_programs(self.clock.now_ns());
         }
     }
 

@@ -13,7 +13,7 @@ use super::clock::Clock;
 use super::events;
 use super::processes::{Processes, ProgramKey};
 use super::wall::WallSink;
-use crate::tracker::{SocketEvent, Tracker};
+use crate::tracker::{Role, SocketEvent, Tracker};
 
 /// Sockets whose owner is remembered, so that it is told to the tracker only when it changes.
 const SOCKETS_REMEMBERED: usize = 65_536;
@@ -30,6 +30,8 @@ pub(super) struct State {
     /// Processes whose end makes another one the owner of a socket that lives on.
     pub(super) long_lived_owners: FxHashSet<(u32, u64)>,
     pub(super) must_find_owners: bool,
+    /// Who listens, or listened, on a port of a namespace.
+    listening: FxHashMap<(u32, u16), Owner>,
 }
 
 impl State {
@@ -40,6 +42,7 @@ impl State {
             udp: FxHashSet::default(),
             long_lived_owners: FxHashSet::default(),
             must_find_owners: false,
+            listening: FxHashMap::default(),
         }
     }
 
@@ -153,18 +156,74 @@ impl State {
         self.long_lived_owners.insert((owner.pid, owner.start_ns));
     }
 
+    /// Uses what was read of a connection that is open.
+    pub(super) fn use_counters(
+        &mut self,
+        event: &TcpEvent,
+        clock: &Clock,
+        tracker: &mut Tracker,
+        sink: &mut WallSink,
+    ) {
+        if event.was_told() {
+            self.tell_owner(
+                event.cookie,
+                &event.owner,
+                served_port(event),
+                tracker,
+                sink,
+            );
+        } else {
+            self.use_found(event, clock, tracker, sink);
+        }
+        tracker.socket(events::counted(event, clock), sink);
+    }
+
+    /// Uses what was read of a socket that a process holds.
+    pub(super) fn use_found(
+        &mut self,
+        event: &TcpEvent,
+        clock: &Clock,
+        tracker: &mut Tracker,
+        sink: &mut WallSink,
+    ) {
+        let place = (event.endpoints.netns, event.endpoints.local().port());
+        let listener = self.listening.get(&place).copied();
+        let mut owner = event.owner;
+        if owner.pid == 0 {
+            // No process holds it yet: it waits to be accepted.
+            self.must_find_owners = true;
+            owner = listener.unwrap_or_default();
+        }
+        let role = match listener {
+            Some(_) => Role::Server,
+            None => Role::Client,
+        };
+        let port = match (served_port(event), listener) {
+            (None, Some(_)) => Some(place.1),
+            (port, _) => port,
+        };
+        if event.was_told() {
+            self.tell_owner(event.cookie, &owner, port, tracker, sink);
+            return;
+        }
+        let owner = self.owner_of(event.cookie, &owner, port);
+        tracker.socket(events::found(event, role, owner, clock), sink);
+    }
+
     pub(super) fn remember_listener(
         &mut self,
         event: &TcpEvent,
         tracker: &mut Tracker,
         sink: &mut WallSink,
     ) {
-        if event.state != events::TCP_LISTEN {
-            return;
+        if self.listening.len() >= SOCKETS_REMEMBERED {
+            self.listening.clear();
         }
+        let port = event.endpoints.local().port();
+        self.listening
+            .insert((event.endpoints.netns, port), event.owner);
         self.remember_long_lived(&event.owner);
-        self.processes
-            .serves(&event.owner, event.endpoints.local().port());
+        self.processes.serves(&event.owner, port);
         if let Some(owner) = self.processes.resolve(&event.owner) {
             tracker.socket(
                 SocketEvent::Owner {
@@ -178,6 +237,6 @@ impl State {
 }
 
 /// The port of a connection that was accepted.
-pub(super) fn served_port(event: &TcpEvent) -> Option<u16> {
+fn served_port(event: &TcpEvent) -> Option<u16> {
     (event.role == ROLE_SERVER).then(|| event.endpoints.local().port())
 }

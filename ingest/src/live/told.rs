@@ -1,6 +1,6 @@
 //! What the kernel side counts, brought into the ledger.
 
-use weir_ebpf::events::Tally;
+use weir_ebpf::events::{CONTROL_RING_FULL, Tally};
 use weir_ebpf::{Kernel, LossCount, TotalCount};
 
 use super::wall::RowsMade;
@@ -25,8 +25,9 @@ pub(super) struct Told {
 }
 
 impl Told {
-    /// Tells the ledger what came since the last time.
-    pub(super) fn count(&mut self, kernel: &Kernel, made: &RowsMade, ledger: &mut Ledger) {
+    /// Tells the ledger what came since the last time; whether control records were lost among that.
+    pub(super) fn count(&mut self, kernel: &Kernel, made: &RowsMade, ledger: &mut Ledger) -> bool {
+        let mut were_control_records_lost = false;
         let losses: Vec<LossCount> = kernel.losses().collect();
         self.losses.resize(losses.len(), Tally::default());
         for (loss, told) in losses.iter().zip(&mut self.losses) {
@@ -38,6 +39,7 @@ impl Told {
             };
             let new = since(told, loss.tally);
             ledger.count_at(key, new.events, new.bytes);
+            were_control_records_lost |= loss.reason == CONTROL_RING_FULL && new.events > 0;
         }
         let totals: Vec<TotalCount> = kernel.totals().collect();
         self.totals.resize(totals.len(), Tally::default());
@@ -79,6 +81,7 @@ impl Told {
         }
         let malformed = since(&mut self.malformed, taken.malformed);
         ledger.count(RING, "malformed", malformed.events, malformed.bytes);
+        were_control_records_lost
     }
 }
 

@@ -1,4 +1,4 @@
-//! One connection: a TCP connection, or a pair of UDP addresses.
+//! One connection: a TCP connection, a pair of UDP addresses, or the echoes of one ping.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::key::{Key, Protocol};
 use super::output::Output;
 use super::wire::{Segment, Wire};
 use super::{Role, Settings};
-use crate::packet::{Nanos, Packet, TcpFlags, Transport};
+use crate::packet::{Nanos, Packet, TcpFlags, Transport, Undelivered};
 use crate::sink::Sink;
 use crate::tcp::{End, Side};
 
@@ -57,6 +57,8 @@ pub(super) struct Connection {
     /// When something came last, by the tracker's time.
     last_active: Nanos,
     pub(super) was_active: bool,
+    /// When the kernel told of it last.
+    pub(super) told_at: Nanos,
     pub(super) wake_at: Option<Nanos>,
     pub(super) ending: Option<Ending>,
     /// `None` while only packets of a local socket were seen, and its counters not yet.
@@ -93,6 +95,7 @@ impl Connection {
             last_time: start_time,
             last_active: now,
             was_active: false,
+            told_at: Nanos::MIN,
             wake_at: None,
             ending: None,
             flow: None,
@@ -107,7 +110,7 @@ impl Connection {
 
     /// Its flow is counted by its packets.
     pub(super) fn count_packets(&mut self, settings: &Settings) {
-        let was_opened = self.opener.is_some() || self.key.protocol() == Protocol::Udp;
+        let was_opened = self.opener.is_some() || !self.key.protocol().has_connections();
         let next_row = self.last_active.saturating_add(settings.flow_interval);
         self.flow = Some(Flow::new(was_opened, next_row));
         if self.key.protocol() == Protocol::Tcp {
@@ -162,6 +165,36 @@ impl Connection {
             Some(next) => next.wrapping_sub(seq) <= MAX_BEHIND_SYN,
             None => true,
         }
+    }
+
+    /// Whether a SYN with an answer in it shows that the addresses were used again by a connection whose first SYN was
+    /// not seen.
+    pub(super) fn is_answered_anew(&self, side: Side, seq: u32) -> bool {
+        self.ending.is_some() && self.syn[index(side)].is_some_and(|syn| syn != seq)
+    }
+
+    /// ICMP says that a segment did not arrive: it ends a connection of which only the SYN was seen.
+    pub(super) fn syn_undelivered(&mut self, undelivered: &Undelivered, now: Nanos) {
+        let is_syn = self
+            .ends
+            .iter()
+            .zip(self.syn)
+            .any(|(end, syn)| *end == undelivered.source && syn == Some(undelivered.seq));
+        let is_one_sided = self.wire.as_ref().is_some_and(|wire| wire.is_one_sided());
+        if is_syn && is_one_sided && self.ending.is_none() {
+            let end = if undelivered.is_refusal {
+                FlowEnd::Refused
+            } else {
+                FlowEnd::Unreachable
+            };
+            self.end_at(end, undelivered.time, now);
+        }
+    }
+
+    /// How it stands at `now`, when nothing more will come, if it has not ended.
+    pub(super) fn end_of_capture(&self, now: Nanos) -> Option<FlowEnd> {
+        let wire = self.wire.as_ref()?;
+        wire.is_unanswered(now).then_some(FlowEnd::Timeout)
     }
 
     /// The side that rows name `src`.
@@ -253,7 +286,7 @@ impl Connection {
         flow.next_row = time.saturating_add(interval.saturating_mul(skipped + 1));
         // Silence says nothing about UDP, where nothing is open; a TCP connection is.
         let has_traffic = flow.unreported() != super::flow::Totals::default();
-        if has_traffic || self.key.protocol() == Protocol::Tcp {
+        if has_traffic || self.key.protocol().has_connections() {
             output.flow_row(self, None, time, sink);
         }
     }
@@ -279,8 +312,8 @@ impl Connection {
         let stream_end = match end {
             Some(FlowEnd::Closed) => End::Fin,
             Some(FlowEnd::Reset | FlowEnd::Refused) => End::Reset,
-            Some(FlowEnd::Timeout) => End::Timeout,
-            None => End::Unknown,
+            Some(FlowEnd::Timeout | FlowEnd::Unreachable) => End::Timeout,
+            Some(FlowEnd::Unseen) | None => End::Unknown,
         };
         self.with_application(output, time, sink, |application, context| {
             application.finish(stream_end, time, context);
@@ -288,7 +321,7 @@ impl Connection {
         let Some(flow) = &self.flow else {
             return;
         };
-        let is_told = self.key.protocol() == Protocol::Udp
+        let is_told = !self.key.protocol().has_connections()
             && flow.rows > 0
             && flow.unreported() == super::flow::Totals::default();
         if !is_told {
@@ -310,7 +343,9 @@ impl Connection {
             // The kernel tells its end.
             _ if is_kernels => Nanos::MAX,
             Protocol::Tcp => self.last_active.saturating_add(settings.tcp_idle_timeout),
-            Protocol::Udp => self.last_active.saturating_add(settings.udp_idle_timeout),
+            Protocol::Udp | Protocol::Icmp | Protocol::Icmpv6 => {
+                self.last_active.saturating_add(settings.udp_idle_timeout)
+            }
         }
     }
 
@@ -333,6 +368,7 @@ pub(super) fn opened_by_source(packet: &Packet<'_>) -> Option<bool> {
         Transport::Tcp { flags, ack, .. } => flags.contains(TcpFlags::SYN).then_some(ack.is_none()),
         // A DNS response is recognised by its bit: its query was before the capture.
         Transport::Udp => Some(!super::datagram::is_dns_response(packet)),
+        Transport::Echo { is_reply, .. } => Some(!is_reply),
     }
 }
 

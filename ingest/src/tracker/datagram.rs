@@ -1,4 +1,4 @@
-//! UDP: counted as flows on a wire, and looked at for DNS.
+//! UDP and ICMP echo: counted as flows on a wire, and UDP looked at for DNS.
 
 use super::connection::Connection;
 use super::flow::index;
@@ -38,13 +38,7 @@ impl Connection {
         output: &mut Output,
         sink: &mut dyn Sink,
     ) {
-        // Of a local socket's datagrams only those that look like DNS are seen: there the kernel counts.
-        if self.local.is_none()
-            && let Some(flow) = &mut self.flow
-        {
-            flow.totals.bytes[index(side)] += u64::from(packet.payload_len);
-            flow.totals.packets[index(side)] += 1;
-        }
+        self.count_datagram(side, packet);
         if !is_dns(packet) {
             // Of a local socket the kernel has shown it since it might have been.
             if self.local.is_some() || is_on_dns_port(packet) {
@@ -69,5 +63,23 @@ impl Connection {
             &mut output.ledger,
         );
         output.lookup_rows(packet.time, sink);
+    }
+
+    /// Takes an ICMP echo.
+    pub(super) fn echo(&mut self, side: Side, packet: &Packet<'_>, sequence: u16, is_reply: bool) {
+        self.count_datagram(side, packet);
+        if let Some(flow) = &mut self.flow {
+            flow.echo(packet.time, sequence, is_reply);
+        }
+    }
+
+    /// Of a local socket's datagrams only those that look like DNS are seen: there the kernel counts.
+    fn count_datagram(&mut self, side: Side, packet: &Packet<'_>) {
+        if self.local.is_none()
+            && let Some(flow) = &mut self.flow
+        {
+            flow.totals.bytes[index(side)] += u64::from(packet.payload_len);
+            flow.totals.packets[index(side)] += 1;
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use weir_storage::Process;
 
-use super::Role;
+use super::{Protocol, Role};
 use crate::packet::Nanos;
 
 /// Something that happened to a socket of this machine.
@@ -56,19 +56,32 @@ pub enum SocketEvent {
         counters: Counters,
         /// How it ended.
         end: FlowEnd,
+        /// Whether an event before this one told of it. Then a connection that is not known was given up to make room,
+        /// and what passed on it is in rows.
+        was_told: bool,
         /// Whose it was.
         owner: Option<Arc<Process>>,
     },
-    /// The counters of one peer of one UDP socket stand there now. They are the only source of UDP flows in live
-    /// capture: the kernel counts every datagram, and shows only those that look like DNS as packets.
-    UdpCounters {
+    /// Of every TCP connection that is open something was told since that time. The others have ended, and the events
+    /// that told of it were lost.
+    Reconciled {
+        /// When this became known.
+        time: Nanos,
+        /// Since when.
+        since: Nanos,
+    },
+    /// The counters of one peer of one socket stand there now, of UDP or ICMP echo. They are the only source of such
+    /// flows in live capture: the kernel counts every datagram, and shows only those that look like DNS as packets.
+    DatagramCounters {
         /// When they were read.
         time: Nanos,
+        /// UDP, or one of ICMP.
+        protocol: Protocol,
         /// Socket and peer.
         socket: Socket,
         /// How it began; `role` by who sent first.
         opening: Opening,
-        /// Since the first datagram; retransmits, round trip times and flags stay empty.
+        /// Since the first datagram; retransmits and flags stay empty, and of UDP round trip times.
         counters: Counters,
         /// Whether no more will come (idle for long, or the socket was closed).
         closed: bool,
@@ -97,6 +110,8 @@ pub struct Opening {
     pub start_time: Nanos,
     /// Which end this socket is: a client connected, a server accepted.
     pub role: Option<Role>,
+    /// Whether that was seen: otherwise it was open already when it became known.
+    pub was_seen: bool,
     /// From the first SYN to the established connection, in nanoseconds.
     pub connect_ns: Option<i64>,
 }
@@ -108,11 +123,11 @@ pub struct Counters {
     pub bytes_sent: u64,
     /// Payload bytes received, each counted once.
     pub bytes_received: u64,
-    /// Packets sent.
+    /// Packets sent. The kernel counts those of TCP with 32 bits: a count that falls has wrapped.
     pub packets_sent: u64,
-    /// Packets received.
+    /// Packets received; as above.
     pub packets_received: u64,
-    /// Segments sent again.
+    /// Segments sent again; as above.
     pub retransmits: u64,
     /// Smoothed round trip time in nanoseconds.
     pub rtt_ns: Option<i64>,
@@ -131,18 +146,24 @@ pub enum FlowEnd {
     Reset,
     /// The peer, or something on the way, did not want the connection.
     Refused,
-    /// Nothing came any more.
+    /// Nobody answered, or nothing came any more.
     Timeout,
+    /// The network said that there is no way to the peer.
+    Unreachable,
+    /// It was not seen.
+    Unseen,
 }
 
 impl FlowEnd {
-    /// The word for the row.
-    pub const fn word(self) -> &'static str {
+    /// The word for the row; `None` where it is not known how the flow ended.
+    pub const fn word(self) -> Option<&'static str> {
         match self {
-            Self::Closed => "closed",
-            Self::Reset => "reset",
-            Self::Refused => "refused",
-            Self::Timeout => "timeout",
+            Self::Closed => Some("closed"),
+            Self::Reset => Some("reset"),
+            Self::Refused => Some("refused"),
+            Self::Timeout => Some("timeout"),
+            Self::Unreachable => Some("unreachable"),
+            Self::Unseen => None,
         }
     }
 }

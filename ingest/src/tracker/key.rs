@@ -5,19 +5,38 @@ use std::net::SocketAddr;
 use super::event::Socket;
 use crate::packet::{Direction, Nanos, Packet, Transport, Vantage};
 
-/// A transport protocol.
+/// The protocol of a flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Protocol {
+pub enum Protocol {
+    /// TCP.
     Tcp,
+    /// UDP.
     Udp,
+    /// Echo requests and replies of ICMP.
+    Icmp,
+    /// Echo requests and replies of `ICMPv6`.
+    Icmpv6,
 }
 
 impl Protocol {
-    pub(super) const fn word(self) -> &'static str {
+    /// The word for the row.
+    pub const fn word(self) -> &'static str {
         match self {
             Self::Tcp => "tcp",
             Self::Udp => "udp",
+            Self::Icmp => "icmp",
+            Self::Icmpv6 => "icmpv6",
         }
+    }
+
+    /// Whether its packets belong to connections, which are opened and closed.
+    pub(super) const fn has_connections(self) -> bool {
+        matches!(self, Self::Tcp)
+    }
+
+    /// Whether its packets have ports. (ICMP echo has an identifier, which stands in their place in addresses.)
+    pub(super) const fn has_ports(self) -> bool {
+        matches!(self, Self::Tcp | Self::Udp)
     }
 }
 
@@ -36,6 +55,8 @@ impl Key {
         let protocol = match packet.transport {
             Transport::Tcp { .. } => Protocol::Tcp,
             Transport::Udp => Protocol::Udp,
+            Transport::Echo { .. } if packet.source.is_ipv4() => Protocol::Icmp,
+            Transport::Echo { .. } => Protocol::Icmpv6,
         };
         let Packet {
             source,
@@ -43,7 +64,7 @@ impl Key {
             ..
         } = *packet;
         match packet.vantage {
-            Vantage::Wire => Self::Wire(protocol, source.min(destination), source.max(destination)),
+            Vantage::Wire => Self::on_wire(protocol, [source, destination]),
             Vantage::Socket {
                 netns,
                 direction: Direction::Sent,
@@ -55,6 +76,10 @@ impl Key {
                 ..
             } => Self::Socket(protocol, netns, destination, source),
         }
+    }
+
+    pub(super) fn on_wire(protocol: Protocol, [one, other]: [SocketAddr; 2]) -> Self {
+        Self::Wire(protocol, one.min(other), one.max(other))
     }
 
     pub(super) fn of_socket(protocol: Protocol, socket: &Socket) -> Self {

@@ -8,8 +8,8 @@ use super::Tracker;
 use super::connection::{Connection, is_likely_client};
 use super::event::{Counters, Opening, Socket, SocketEvent};
 use super::flow::Flow;
-use super::key::{Key, Protocol};
-use super::{FlowEnd, Role};
+use super::key::Key;
+use super::{FlowEnd, Protocol, Role, stage};
 use crate::packet::Nanos;
 use crate::sink::Sink;
 use crate::tcp::Side;
@@ -27,7 +27,8 @@ impl Tracker {
                 received_seq,
                 owner,
             } => {
-                let id = self.flow_of(Protocol::Tcp, &socket, &opening, owner, time, sink);
+                let (id, is_new) =
+                    self.flow_of(Protocol::Tcp, &socket, &opening, owner, time, sink);
                 let settings = &self.output.settings;
                 let Some(connection) = self.table.get_mut(id) else {
                     return;
@@ -37,9 +38,8 @@ impl Tracker {
                     Side::Responder => [received_seq, sent_seq],
                 };
                 connection.application.start_at(settings, next);
-                connection.set_counters(&counters);
-                if let Some(flow) = &mut connection.flow {
-                    flow.start_from_totals();
+                if is_new {
+                    connection.start_from(&counters);
                 }
                 self.schedule(id);
             }
@@ -53,29 +53,37 @@ impl Tracker {
                 let id = self.table.find_cookie(cookie);
                 if let Some(connection) = id.and_then(|id| self.table.get_mut(id)) {
                     connection.touch(now, time);
+                    connection.told_at = time;
                     connection.set_counters(&counters);
                 }
             }
+            SocketEvent::Reconciled { time, since } => self.end_unseen(time, since, sink),
             SocketEvent::Closed {
                 time,
                 socket,
                 opening,
                 counters,
                 end,
+                was_told,
                 owner,
             } => {
-                let id = self.flow_of(Protocol::Tcp, &socket, &opening, owner, time, sink);
+                let (id, is_new) =
+                    self.flow_of(Protocol::Tcp, &socket, &opening, owner, time, sink);
+                if let (true, true, Some(connection)) = (is_new, was_told, self.table.get_mut(id)) {
+                    connection.start_from(&counters);
+                }
                 self.end_flow(id, &counters, end, time);
             }
-            SocketEvent::UdpCounters {
+            SocketEvent::DatagramCounters {
                 time,
+                protocol,
                 socket,
                 opening,
                 counters,
                 closed,
                 owner,
             } => {
-                let id = self.flow_of(Protocol::Udp, &socket, &opening, owner, time, sink);
+                let (id, _) = self.flow_of(protocol, &socket, &opening, owner, time, sink);
                 if closed {
                     self.end_flow(id, &counters, FlowEnd::Closed, time);
                 } else if let Some(connection) = self.table.get_mut(id) {
@@ -86,8 +94,33 @@ impl Tracker {
         }
     }
 
-    /// The connection of a socket of which something is told at `time`, with a flow. If packets came before, they have
-    /// made it already.
+    /// Ends the connections of which the kernel has told nothing since a time, although it told of all that are open.
+    fn end_unseen(&mut self, time: Nanos, since: Nanos, sink: &mut dyn Sink) {
+        self.tick(time, sink);
+        for id in self.table.ids() {
+            let Some(connection) = self.table.get_mut(id) else {
+                continue;
+            };
+            let is_kernels = connection.local.is_some() && connection.flow.is_some();
+            let is_open =
+                connection.ending.is_none() && connection.key.protocol().has_connections();
+            if is_kernels && is_open && connection.told_at < since {
+                self.end_of_unknown_kind(id, time, sink);
+            }
+        }
+    }
+
+    /// Ends a connection, whose end was not seen unless it waits for late packets only.
+    fn end_of_unknown_kind(&mut self, id: i64, time: Nanos, sink: &mut dyn Sink) {
+        let connection = self.table.get_mut(id);
+        if connection.is_some_and(|connection| connection.ending.is_none()) {
+            self.output.ledger.count(stage::FLOW, "end_not_seen", 1, 0);
+        }
+        self.end(id, Some(FlowEnd::Unseen), time, sink);
+    }
+
+    /// The connection of a socket of which something is told at `time`, with a flow; and whether that is new. If packets
+    /// came before, they have made the connection already.
     fn flow_of(
         &mut self,
         protocol: Protocol,
@@ -96,7 +129,7 @@ impl Tracker {
         owner: Option<Arc<Process>>,
         time: Nanos,
         sink: &mut dyn Sink,
-    ) -> i64 {
+    ) -> (i64, bool) {
         self.tick(time, sink);
         if let Some(owner) = owner {
             self.output.owners.insert(socket.cookie, owner);
@@ -106,19 +139,22 @@ impl Tracker {
         let id = match known.and_then(|id| Some((id, self.table.get_mut(id)?))) {
             Some((id, connection)) if connection.can_be_of(socket) => id,
             Some((id, _)) => {
-                self.end(id, None, time, sink);
+                self.end_of_unknown_kind(id, time, sink);
                 self.begin_at_socket(key, socket, opening, sink)
             }
             None => self.begin_at_socket(key, socket, opening, sink),
         };
         let now = self.now;
         let interval = self.output.settings.flow_interval;
+        let mut is_new = false;
         if let Some(connection) = self.table.get_mut(id) {
             connection.touch(now, time);
-            connection.be_flow_of(socket, opening, time, now, interval);
+            connection.told_at = time;
+            is_new = connection.flow.is_none();
+            connection.be_flow_of(socket, opening, now, interval);
             self.table.name_cookie(socket.cookie, id);
         }
-        id
+        (id, is_new)
     }
 
     fn begin_at_socket(
@@ -171,6 +207,14 @@ impl Connection {
         }
     }
 
+    /// Counts from where the counters stand: what passed before is in no row of it.
+    fn start_from(&mut self, counters: &Counters) {
+        self.set_counters(counters);
+        if let Some(flow) = &mut self.flow {
+            flow.start_from_totals();
+        }
+    }
+
     /// Whether it is the connection of this socket, and not one that had the addresses before.
     fn can_be_of(&self, socket: &Socket) -> bool {
         match (&self.flow, &self.ending) {
@@ -181,14 +225,7 @@ impl Connection {
         }
     }
 
-    fn be_flow_of(
-        &mut self,
-        socket: &Socket,
-        opening: &Opening,
-        time: Nanos,
-        now: Nanos,
-        interval: Nanos,
-    ) {
+    fn be_flow_of(&mut self, socket: &Socket, opening: &Opening, now: Nanos, interval: Nanos) {
         if self.flow.is_some() {
             return;
         }
@@ -201,8 +238,7 @@ impl Connection {
             Some(Role::Server) => Some(local.other()),
             None => self.opener,
         };
-        let was_opened = time.saturating_sub(opening.start_time) < interval;
-        let mut flow = Flow::new(was_opened, now.saturating_add(interval));
+        let mut flow = Flow::new(opening.was_seen, now.saturating_add(interval));
         flow.connect_ns = opening.connect_ns;
         self.flow = Some(flow);
     }

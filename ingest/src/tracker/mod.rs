@@ -33,15 +33,15 @@ mod wire;
 use std::sync::Arc;
 
 use crate::http;
-use crate::packet::{Direction, Nanos, Packet, TcpFlags, Transport, Vantage};
+use crate::packet::{Direction, Nanos, Packet, TcpFlags, Transport, Undelivered, Vantage};
 use crate::sink::{Ledger, Sink};
 use crate::tcp::{Limits, Side};
 
 pub use event::{Counters, FlowEnd, Opening, Socket, SocketEvent};
-pub use key::ConnIds;
+pub use key::{ConnIds, Protocol};
 
 use connection::{Connection, Ending};
-use key::{Key, Protocol};
+use key::Key;
 use output::Output;
 use table::Table;
 
@@ -187,6 +187,23 @@ impl Tracker {
                 connection.segment(&segment, self.now, &mut self.output, sink);
             }
             Transport::Udp => connection.datagram(side, packet, &mut self.output, sink),
+            Transport::Echo { sequence, is_reply } => {
+                connection.echo(side, packet, sequence, is_reply);
+            }
+        }
+        self.table.schedule(id, self.now, &self.output.settings);
+    }
+
+    /// Takes what ICMP says about a segment on a wire: if it is the SYN of a connection, that has ended. What has an
+    /// answer goes on (RFC 5461).
+    pub fn undelivered(&mut self, undelivered: &Undelivered, sink: &mut dyn Sink) {
+        self.tick(undelivered.time, sink);
+        let ends = [undelivered.source, undelivered.destination];
+        let Some(id) = self.table.find(&Key::on_wire(Protocol::Tcp, ends)) else {
+            return;
+        };
+        if let Some(connection) = self.table.get_mut(id) {
+            connection.syn_undelivered(undelivered, self.now);
         }
         self.table.schedule(id, self.now, &self.output.settings);
     }
@@ -220,7 +237,8 @@ impl Tracker {
                 continue;
             };
             let time = connection.last_time;
-            self.end(id, None, time, sink);
+            let end = connection.end_of_capture(self.now);
+            self.end(id, end, time, sink);
         }
         let now = self.now;
         self.output.finish_lookups(now, sink);
@@ -236,6 +254,11 @@ impl Tracker {
     /// each reason and flow interval.
     pub fn ledger(&mut self) -> &mut Ledger {
         &mut self.output.ledger
+    }
+
+    /// Whether the flow of a socket is kept.
+    pub fn knows_socket(&self, cookie: u64) -> bool {
+        self.table.find_cookie(cookie).is_some()
     }
 
     /// How many connections are kept at the moment.
@@ -257,12 +280,17 @@ impl Tracker {
         let Transport::Tcp { seq, flags, .. } = packet.transport else {
             return false;
         };
-        let is_first_syn = flags.contains(TcpFlags::SYN) && !flags.contains(TcpFlags::ACK);
-        is_first_syn
-            && self.table.get_mut(id).is_some_and(|connection| {
-                let side = connection.side_of(packet);
+        if !flags.contains(TcpFlags::SYN) {
+            return false;
+        }
+        self.table.get_mut(id).is_some_and(|connection| {
+            let side = connection.side_of(packet);
+            if flags.contains(TcpFlags::ACK) {
+                connection.is_answered_anew(side, seq)
+            } else {
                 !connection.could_be_syn(side, seq)
-            })
+            }
+        })
     }
 
     /// Makes a connection for the first packet of it.
@@ -325,7 +353,9 @@ impl Tracker {
         if due >= connection.expiry(&self.output.settings) {
             let (end, time) = match connection.key.protocol() {
                 Protocol::Tcp => (FlowEnd::Timeout, due),
-                Protocol::Udp => (FlowEnd::Closed, connection.last_time),
+                Protocol::Udp | Protocol::Icmp | Protocol::Icmpv6 => {
+                    (FlowEnd::Closed, connection.last_time)
+                }
             };
             self.end(id, Some(end), time, sink);
             return;

@@ -9,7 +9,6 @@ use weir_storage::{Flow as FlowRow, Identity, Process, Row};
 use super::application::{Application, Context};
 use super::connection::Connection;
 use super::event::FlowEnd;
-use super::key::Protocol;
 use super::names::Names;
 use super::owners::Owners;
 use super::{Role, Settings, stage};
@@ -129,11 +128,12 @@ impl Output {
         let flags = TcpFlags(std::mem::take(&mut flow.tcp_flags));
         let state = match end {
             Some(end) => end.word(),
-            None if is_first && flow.was_opened => "open",
-            None => "active",
+            None if is_first && flow.was_opened => Some("open"),
+            None => Some("active"),
         };
         let of = |values: [u64; 2], side: Side| Some(saturate(values[super::flow::index(side)]));
-        let is_tcp = protocol == Protocol::Tcp;
+        let is_tcp = protocol.has_connections();
+        let port_of = |end: SocketAddr| protocol.has_ports().then(|| end.port());
         sink.push(Row::from(FlowRow {
             time: time.div_euclid(1_000),
             identity: self.identity(process),
@@ -142,9 +142,9 @@ impl Output {
             role: role.map(Role::word),
             protocol: Some(protocol.word()),
             src_ip: Some(source_end.ip()),
-            src_port: Some(source_end.port()),
+            src_port: port_of(source_end),
             dst_ip: Some(destination_end.ip()),
-            dst_port: Some(destination_end.port()),
+            dst_port: port_of(destination_end),
             bytes_sent: of(passed.bytes, source),
             bytes_received: of(passed.bytes, destination),
             packets_sent: of(passed.packets, source),
@@ -153,7 +153,7 @@ impl Output {
             rtt_ns: flow.rtt_ns.filter(|_| is_timed),
             rtt_min_ns: flow.rtt_min_ns.filter(|_| is_timed),
             connect_ns: flow.connect_ns.filter(|_| is_timed),
-            state: Some(state),
+            state,
             tcp_flags: (flags != TcpFlags::default()).then(|| flags.words().into()),
             l7,
             dst_name,

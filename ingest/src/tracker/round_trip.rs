@@ -38,15 +38,19 @@ impl HalfTrip {
         if sample < 0 {
             return;
         }
-        // As RFC 6298 smooths.
-        self.smoothed = Some(match self.smoothed {
-            Some(smoothed) => smoothed - smoothed / 8 + sample / 8,
-            None => sample,
-        });
+        self.smoothed = Some(smooth(self.smoothed, sample));
         self.smallest = Some(
             self.smallest
                 .map_or(sample, |smallest| smallest.min(sample)),
         );
+    }
+}
+
+/// The smoothed round trip time after another sample, as RFC 6298 smooths.
+pub(super) fn smooth(smoothed: Option<i64>, sample: i64) -> i64 {
+    match smoothed {
+        Some(smoothed) => smoothed - smoothed / 8 + sample / 8,
+        None => sample,
     }
 }
 

@@ -70,6 +70,11 @@ impl Sequence {
         if self.is_closed && ahead >= 0 {
             return Added::default();
         }
+        // Behind a FIN that was lost, or is yet to come: it takes a number and is no byte. Data behind that number would
+        // show that it was one.
+        if ahead == 1 && len == 0 {
+            return Added::default();
+        }
         if let Some(before) = self.before_join(time, start, len) {
             return before;
         }
@@ -211,6 +216,21 @@ mod tests {
         sequence.close();
         assert_eq!(add(&mut sequence, 12, 0), (0, false));
         assert_eq!(add(&mut sequence, 1, 10), (0, true));
+    }
+
+    #[test]
+    fn a_number_that_is_skipped_without_data_behind_it_is_a_fin() {
+        let mut sequence = Sequence::default();
+        assert_eq!(add(&mut sequence, 1, 10), (10, false));
+        assert_eq!(add(&mut sequence, 12, 0), (0, false));
+        assert_eq!(add(&mut sequence, 11, 0), (0, false));
+        sequence.close();
+        assert_eq!(add(&mut sequence, 12, 0), (0, false));
+
+        let mut sequence = Sequence::default();
+        assert_eq!(add(&mut sequence, 1, 10), (10, false));
+        assert_eq!(add(&mut sequence, 12, 0), (0, false));
+        assert_eq!(add(&mut sequence, 12, 5), (6, false));
     }
 
     #[test]

@@ -8,6 +8,9 @@ use super::sequence::Sequence;
 use crate::packet::{Nanos, TcpFlags};
 use crate::tcp::Side;
 
+/// For so long a SYN waits for its answer before it is sent again (RFC 6298, section 2.1).
+const SYN_TIMEOUT: Nanos = 1_000_000_000;
+
 /// A TCP segment and the side that sent it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Segment<'a> {
@@ -43,6 +46,21 @@ impl Wire {
     /// Sequence number of the next byte of `side`, once known.
     pub(super) fn next_seq(&self, side: Side) -> Option<u32> {
         self.ends[index(side)].sequence.next()
+    }
+
+    /// Whether one end has sent a SYN, long before `now`, and the other has sent nothing.
+    pub(super) fn is_unanswered(&self, now: Nanos) -> bool {
+        let since = self.connecting_since.unwrap_or(now);
+        self.is_one_sided() && now.saturating_sub(since) >= SYN_TIMEOUT
+    }
+
+    /// Whether one end has sent a SYN, and the other has sent nothing.
+    pub(super) fn is_one_sided(&self) -> bool {
+        let has_asked = |end: &End| end.has_sent_syn && !end.has_answered_syn;
+        let is_silent = |end: &End| !end.has_sent_syn && end.sequence.next().is_none();
+        let [initiator, responder] = &self.ends;
+        (has_asked(initiator) && is_silent(responder))
+            || (has_asked(responder) && is_silent(initiator))
     }
 
     /// Takes a segment, counts it in `flow`, and tells if the connection ends by it.
@@ -84,7 +102,9 @@ impl Wire {
         (flow.rtt_ns, flow.rtt_min_ns) =
             round_trip::whole([&self.ends[0].half, &self.ends[1].half]);
         if is_fin {
-            self.ends[side].has_sent_fin = true;
+            let is_repeated = std::mem::replace(&mut self.ends[side].has_sent_fin, true);
+            // With payload it was counted above.
+            flow.totals.retransmits += u64::from(is_repeated && segment.payload_len == 0);
         }
         self.end(segment, is_reset)
     }
@@ -92,22 +112,27 @@ impl Wire {
     fn syn(&mut self, segment: &Segment<'_>, flow: &mut Flow) {
         let side = index(segment.side);
         let after_syn = segment.seq.wrapping_add(1);
+        let is_answer = segment.ack.is_some();
         let is_repeated = std::mem::replace(&mut self.ends[side].has_sent_syn, true);
         if is_repeated {
-            // A SYN of the same number is sent again; one end's first of another number begins another connection.
-            flow.totals.retransmits += 1;
+            // Of two ends that open at once, each says its SYN again to answer the other's. Otherwise a SYN of the same
+            // number is sent again; one end's first of another number begins another connection.
+            let has_answered = std::mem::replace(&mut self.ends[side].has_answered_syn, is_answer);
+            if has_answered == is_answer {
+                flow.totals.retransmits += 1;
+            }
             self.ends[1 - side].half.sent_again();
             return;
         }
         self.ends[side].sequence.start(after_syn);
         // A SYN that shows up behind its own answer says nothing about how long that took.
-        let is_behind_answer = segment.ack.is_none() && self.ends[1 - side].has_answered_syn;
+        let is_behind_answer = !is_answer && self.ends[1 - side].has_answered_syn;
         if is_behind_answer {
             return;
         }
-        self.ends[side].has_answered_syn = segment.ack.is_some();
+        self.ends[side].has_answered_syn = is_answer;
         self.ends[1 - side].half.sent(segment.time, after_syn);
-        if segment.ack.is_none() {
+        if !is_answer {
             self.connecting_since.get_or_insert(segment.time);
         }
     }

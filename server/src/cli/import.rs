@@ -167,6 +167,7 @@ fn write_report(
         original_bytes,
         tcp_segments,
         udp_datagrams,
+        icmp_echoes,
         fragments,
         skipped,
         damages,
@@ -199,9 +200,10 @@ fn write_report(
     }
     writeln!(
         out,
-        "         {}, {}, {}",
+        "         {}, {}, {}, {}",
         Count(*tcp_segments, "TCP segment"),
         Count(*udp_datagrams, "UDP datagram"),
+        Count(*icmp_echoes, "ICMP echo message"),
         Count(*fragments, "further fragment"),
     )?;
     let made: Vec<String> = made

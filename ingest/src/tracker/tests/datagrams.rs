@@ -79,3 +79,55 @@ fn what_is_no_dns_on_its_port_is_counted_and_makes_no_row() {
         .collect();
     assert_eq!(losses, [(Some("dns"), Some("not_dns"), Some(2), Some(192))]);
 }
+
+fn echo(time: Nanos, id: u16, sequence: u16, is_reply: bool) -> Packet<'static> {
+    let ends = ["192.0.2.1", "192.0.2.2"].map(|ip| SocketAddr::new(ip.parse().unwrap(), id));
+    let [source, destination] = if is_reply { [ends[1], ends[0]] } else { ends };
+    Packet {
+        time,
+        is_timed: true,
+        vantage: Vantage::Wire,
+        source,
+        destination,
+        transport: Transport::Echo { sequence, is_reply },
+        payload: &[],
+        payload_len: 56,
+    }
+}
+
+#[test]
+fn each_ping_is_a_flow_with_its_round_trips() {
+    let mut tracker = tracker();
+    let mut rows = Vec::new();
+    for (id, rtt) in [(7, 3 * MS), (8, 5 * MS)] {
+        for sequence in 0..3 {
+            let sent = i64::from(sequence) * SECOND;
+            tracker.packet(&echo(sent, id, sequence, false), &mut rows);
+            // The last has no reply; the one before is asked again by another number before it comes.
+            match sequence {
+                0 => tracker.packet(&echo(sent + rtt, id, 0, true), &mut rows),
+                1 => {
+                    tracker.packet(&echo(sent + MS, id, 9, false), &mut rows);
+                    tracker.packet(&echo(sent + rtt, id, 1, true), &mut rows);
+                }
+                _ => {}
+            }
+        }
+    }
+    tracker.finish(3 * SECOND, &mut rows);
+    let rows = Rows::of(rows);
+    assert_eq!(rows.flows.len(), 2);
+    for (flow, rtt) in rows.flows.iter().zip([3 * MS, 5 * MS]) {
+        assert_eq!(flow.protocol, Some("icmp"));
+        assert_eq!((flow.src_port, flow.dst_port), (None, None));
+        assert_eq!(flow.src_ip, Some("192.0.2.1".parse().unwrap()));
+        let packets = (flow.packets_sent, flow.packets_received);
+        assert_eq!(packets, (Some(4), Some(2)));
+        assert_eq!(
+            (flow.bytes_sent, flow.bytes_received),
+            (Some(224), Some(112))
+        );
+        assert_eq!((flow.rtt_ns, flow.rtt_min_ns), (Some(rtt), Some(rtt)));
+        assert_eq!((flow.retransmits, flow.tcp_flags.as_deref()), (None, None));
+    }
+}

@@ -20,6 +20,7 @@ fn opening(time: Nanos, role: Role) -> Opening {
     Opening {
         start_time: time,
         role: Some(role),
+        was_seen: true,
         connect_ns: Some(5),
     }
 }
@@ -79,6 +80,7 @@ fn both_local_ends_have_their_rows_with_role_and_owner() {
             opening: opening(1000, role),
             counters,
             end: FlowEnd::Closed,
+            was_told: true,
             owner: None,
         };
         tracker.socket(event, &mut rows);
@@ -140,7 +142,10 @@ fn what_passed_before_the_capture_is_in_no_row() {
     let opened = SocketEvent::Opened {
         time: 100 * SECOND,
         socket: socket(1, true),
-        opening: opening(0, Role::Client),
+        opening: Opening {
+            was_seen: false,
+            ..opening(0, Role::Client)
+        },
         counters: counters(1_000_000),
         sent_seq: Some(5),
         received_seq: Some(5),
@@ -177,8 +182,9 @@ fn live_datagrams_are_counted_by_the_kernel_alone() {
     };
     tracker.packet(&datagram(0, &query, false, vantage), &mut rows);
     let packet = datagram(0, &query, false, vantage);
-    let event = SocketEvent::UdpCounters {
+    let event = SocketEvent::DatagramCounters {
         time: MS,
+        protocol: Protocol::Udp,
         socket: Socket {
             netns: 1,
             cookie: 4,
@@ -203,4 +209,131 @@ fn live_datagrams_are_counted_by_the_kernel_alone() {
     assert_eq!(rows.dns[0].outcome, Some("timeout"));
     assert_eq!(rows.dns[0].conn_id, rows.flows[0].conn_id);
     assert!(rows.dns[0].identity.process.is_some());
+}
+
+/// What is told of a client that connected at the start.
+fn opened_at_start(cookie: u64) -> SocketEvent {
+    SocketEvent::Opened {
+        time: 0,
+        socket: socket(cookie, true),
+        opening: opening(0, Role::Client),
+        counters: Counters::default(),
+        sent_seq: None,
+        received_seq: None,
+        owner: None,
+    }
+}
+
+fn sent(bytes_sent: u64) -> Counters {
+    Counters {
+        bytes_sent,
+        packets_sent: 1,
+        ..Counters::default()
+    }
+}
+
+#[test]
+fn a_connection_whose_end_was_lost_ends_once_nothing_is_told_of_it() {
+    let mut tracker = tracker();
+    let mut rows = Vec::new();
+    tracker.socket(opened_at_start(1), &mut rows);
+    let told = SocketEvent::Counters {
+        time: 2 * SECOND,
+        cookie: 1,
+        counters: sent(500),
+    };
+    tracker.socket(told, &mut rows);
+    let reconciled = |since| SocketEvent::Reconciled {
+        time: 5 * SECOND,
+        since,
+    };
+    tracker.socket(reconciled(2 * SECOND), &mut rows);
+    assert_eq!((tracker.connections(), rows.len()), (1, 0));
+    tracker.socket(reconciled(3 * SECOND), &mut rows);
+    assert_eq!(tracker.connections(), 0);
+    tracker.finish(5 * SECOND, &mut rows);
+    let rows = Rows::of(rows);
+    assert_eq!(rows.flows.len(), 1);
+    assert_eq!(rows.flows[0].bytes_sent, Some(500));
+    assert_eq!(rows.flows[0].state, None);
+    assert_eq!(rows.losses[0].reason.as_deref(), Some("end_not_seen"));
+}
+
+#[test]
+fn an_opening_that_is_told_again_changes_no_count() {
+    let mut tracker = tracker();
+    let mut rows = Vec::new();
+    tracker.socket(opened_at_start(1), &mut rows);
+    let told = SocketEvent::Counters {
+        time: SECOND,
+        cookie: 1,
+        counters: sent(500),
+    };
+    tracker.socket(told, &mut rows);
+    tracker.socket(opened_at_start(1), &mut rows);
+    tracker.finish(2 * SECOND, &mut rows);
+    let rows = Rows::of(rows);
+    assert_eq!(rows.flows.len(), 1);
+    assert_eq!(rows.flows[0].bytes_sent, Some(500));
+    assert_eq!(rows.states(), ["open"]);
+}
+
+#[test]
+fn a_connection_that_made_room_for_others_is_not_counted_again_at_its_end() {
+    let closed = |was_told| SocketEvent::Closed {
+        time: SECOND,
+        socket: socket(1, true),
+        opening: opening(0, Role::Client),
+        counters: sent(500),
+        end: FlowEnd::Closed,
+        was_told,
+        owner: None,
+    };
+    for (was_told, bytes) in [(true, 0), (false, 500)] {
+        let mut tracker = tracker();
+        let mut rows = Vec::new();
+        tracker.socket(closed(was_told), &mut rows);
+        tracker.finish(2 * SECOND, &mut rows);
+        let rows = Rows::of(rows);
+        assert_eq!(rows.flows[0].bytes_sent, Some(bytes));
+        assert_eq!(rows.states(), ["closed"]);
+    }
+}
+
+#[test]
+fn addresses_that_are_used_again_make_another_connection() {
+    let mut tracker = tracker();
+    let mut rows = Vec::new();
+    for cookie in [1, 2] {
+        tracker.socket(opened_at_start(cookie), &mut rows);
+        let closed = SocketEvent::Closed {
+            time: MS,
+            socket: socket(cookie, true),
+            opening: opening(0, Role::Client),
+            counters: sent(cookie),
+            end: FlowEnd::Closed,
+            was_told: true,
+            owner: None,
+        };
+        tracker.socket(closed, &mut rows);
+    }
+    tracker.finish(SECOND, &mut rows);
+    let rows = Rows::of(rows);
+    let sent: Vec<_> = rows.flows.iter().map(|flow| flow.bytes_sent).collect();
+    assert_eq!(sent, [Some(1), Some(2)]);
+    assert_ne!(rows.flows[0].conn_id, rows.flows[1].conn_id);
+}
+
+#[test]
+fn a_connection_whose_end_was_lost_ends_when_another_has_its_addresses() {
+    let mut tracker = tracker();
+    let mut rows = Vec::new();
+    for cookie in [1, 2] {
+        tracker.socket(opened_at_start(cookie), &mut rows);
+    }
+    tracker.finish(SECOND, &mut rows);
+    let rows = Rows::of(rows);
+    let states: Vec<_> = rows.flows.iter().map(|flow| flow.state).collect();
+    assert_eq!(states, [None, Some("open")]);
+    assert_eq!(rows.losses[0].reason.as_deref(), Some("end_not_seen"));
 }

@@ -73,6 +73,7 @@ impl Machine {
             opening: Opening {
                 start_time: time,
                 role: Some(role),
+                was_seen: true,
                 connect_ns: None,
             },
             counters: Counters::default(),

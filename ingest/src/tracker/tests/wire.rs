@@ -292,3 +292,164 @@ fn bytes_that_a_capture_left_out_are_in_the_ledger() {
     assert_eq!((loss.events, loss.bytes), (Some(1), Some(1)));
     assert_eq!(rows.http[0].outcome, Some("ok"));
 }
+
+#[test]
+fn two_ends_that_open_at_once_make_one_connection() {
+    let mut talk = Talk::new(0, 100, 900);
+    talk.send(true, SYN, b"").send(false, SYN, b"");
+    // Each answers with its own SYN again.
+    for (packet, from_client) in [(0, true), (1, false)] {
+        let mut answer = talk.packets[packet].clone();
+        answer.flags = SYN.union(ACK);
+        answer.ack = if from_client { 901 } else { 101 };
+        answer.time = talk.time;
+        talk.packets.push(answer);
+        talk.time += MS;
+    }
+    talk.exchange().close();
+    let rows = rows_of_wire(&talk.packets);
+    assert_eq!(rows.states(), ["closed"]);
+    let flow = &rows.flows[0];
+    assert_eq!(flow.src_port, Some(40_000));
+    assert_eq!(flow.retransmits, Some(0));
+    assert_eq!(flow.connect_ns, Some(2 * MS));
+    assert_eq!(flow.bytes_sent, Some(REQUEST.len() as i64));
+    assert_eq!(
+        (flow.packets_sent, flow.packets_received),
+        (Some(5), Some(4))
+    );
+    assert_eq!(rows.http.len(), 1);
+}
+
+#[test]
+fn data_after_the_fin_of_the_other_end_counts() {
+    for first_is_client in [true, false] {
+        let mut talk = Talk::new(0, 1, 9);
+        talk.handshake();
+        talk.send(first_is_client, FIN.union(ACK), b"");
+        for _ in 0..3 {
+            talk.send(!first_is_client, ACK, b"more")
+                .send(first_is_client, ACK, b"");
+        }
+        let rows = rows_of_wire(&talk.packets);
+        assert_eq!(rows.states(), ["open"], "half closed");
+        talk.send(!first_is_client, FIN.union(ACK), b"")
+            .send(first_is_client, ACK, b"");
+        let rows = rows_of_wire(&talk.packets);
+        assert_eq!(rows.states(), ["closed"]);
+        let bytes = (rows.flows[0].bytes_sent, rows.flows[0].bytes_received);
+        let expected = if first_is_client { (0, 12) } else { (12, 0) };
+        assert_eq!(bytes, (Some(expected.0), Some(expected.1)));
+    }
+}
+
+#[test]
+fn a_reset_after_one_end_finished_is_a_reset() {
+    for from_client in [true, false] {
+        let mut talk = Talk::new(0, 1, 9);
+        talk.handshake()
+            .exchange()
+            .send(true, FIN.union(ACK), b"")
+            .send(from_client, RST, b"");
+        assert_eq!(rows_of_wire(&talk.packets).states(), ["reset"]);
+    }
+}
+
+#[test]
+fn what_is_sent_again_is_counted_with_syn_and_fin() {
+    let mut talk = Talk::new(0, 1, 9);
+    talk.handshake().exchange().close();
+    let expected = rows_of_wire(&talk.packets);
+    for (packet, is_numbered) in [(0, true), (1, true), (2, false), (3, true), (5, true)] {
+        let mut packets = talk.packets.clone();
+        let mut again = packets[packet].clone();
+        again.time += MS / 2;
+        packets.insert(packet + 1, again);
+        let rows = rows_of_wire(&packets);
+        let flow = &rows.flows[0];
+        assert_eq!(
+            flow.retransmits,
+            Some(i64::from(is_numbered)),
+            "packet {packet}"
+        );
+        assert_eq!(flow.bytes_sent, expected.flows[0].bytes_sent);
+        assert_eq!(flow.bytes_received, expected.flows[0].bytes_received);
+        assert_eq!(rows.states(), ["closed"]);
+    }
+}
+
+#[test]
+fn a_syn_that_nobody_had_answered_when_the_capture_ended_is_a_timeout() {
+    for (again_after, state) in [(MS, "open"), (SECOND, "timeout"), (3 * SECOND, "timeout")] {
+        let mut talk = Talk::new(0, 1, 9);
+        talk.send(true, SYN, b"");
+        let mut again = talk.packets[0].clone();
+        again.time = again_after;
+        talk.packets.push(again);
+        let rows = rows_of_wire(&talk.packets);
+        assert_eq!(rows.states(), [state]);
+        assert_eq!(rows.flows[0].retransmits, Some(1));
+    }
+}
+
+#[test]
+fn keep_alives_alone_are_packets_without_bytes() {
+    let mut talk = Talk::new(0, 1, 9);
+    talk.handshake().exchange();
+    let before = rows_of_wire(&talk.packets);
+    for _ in 0..5 {
+        talk.time += SECOND;
+        talk.send(true, ACK, b"").send(false, ACK, b"");
+        let probe = talk.packets.len() - 2;
+        talk.packets[probe].seq = talk.packets[probe].seq.wrapping_sub(1);
+    }
+    let rows = rows_of_wire(&talk.packets);
+    let (flow, earlier) = (&rows.flows[0], &before.flows[0]);
+    assert_eq!(flow.bytes_sent, earlier.bytes_sent);
+    assert_eq!(flow.bytes_received, earlier.bytes_received);
+    assert_eq!(flow.retransmits, Some(0));
+    assert_eq!(
+        flow.packets_sent,
+        earlier.packets_sent.map(|count| count + 5)
+    );
+    assert_eq!(rows.states(), ["open"]);
+}
+
+#[test]
+fn an_answer_of_another_number_after_the_end_begins_another_connection() {
+    let mut first = Talk::new(0, 1, 9);
+    first.handshake().exchange().close();
+    let mut second = Talk::new(first.time, 5000, 7000);
+    second.handshake().exchange().close();
+    // Its SYN was not captured.
+    second.packets.remove(0);
+    let rows = rows_of_wire(&[first.packets, second.packets].concat());
+    assert_eq!(rows.states(), ["closed", "closed"]);
+    assert_ne!(rows.flows[0].conn_id, rows.flows[1].conn_id);
+    assert_eq!(rows.http.len(), 2);
+}
+
+#[test]
+fn what_icmp_says_of_a_syn_ends_the_connection_and_of_data_it_does_not() {
+    for (is_refusal, state) in [(false, "unreachable"), (true, "refused")] {
+        for (seq_off, packets, expected) in [(0, 1, state), (1, 1, "open"), (0, 3, "open")] {
+            let mut talk = Talk::new(0, 100, 900);
+            talk.handshake();
+            let mut tracker = tracker();
+            let mut rows = Vec::new();
+            for packet in &talk.packets[..packets] {
+                tracker.packet(&packet.packet(Vantage::Wire), &mut rows);
+            }
+            let undelivered = Undelivered {
+                time: 5 * MS,
+                source: client(),
+                destination: server(),
+                seq: 100 + seq_off,
+                is_refusal,
+            };
+            tracker.undelivered(&undelivered, &mut rows);
+            tracker.finish(0, &mut rows);
+            assert_eq!(Rows::of(rows).states(), [expected]);
+        }
+    }
+}
