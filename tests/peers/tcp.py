@@ -5,10 +5,15 @@ usage: tcp.py serve PORT [ADDRESS] [REPLY]         accepts for ever (on ::, IPv4
        tcp.py drip ADDRESS PORT BYTES TIMES MS     sends BYTES, TIMES times, MS apart, on one connection
        tcp.py refused ADDRESS PORT                 expects the connection to be refused
        tcp.py reset ADDRESS PORT BYTES             sends BYTES and aborts the connection (SO_LINGER 0)
+       tcp.py echo PORT [ADDRESS]                  accepts for ever (on ::, IPv4 too), and sends back what comes
+       tcp.py exchange ADDRESS PORT BYTES          sends BYTES to such a server, reads as many, and holds the connection
+                                                   until SIGUSR1
+       tcp.py storm ADDRESS PORT TIMES             TIMES connections in a row, on which nothing is sent
 
 The server prints "listening PORT" once it accepts; clients print what they sent and received.
 """
 
+import signal
 import socket
 import ssl
 import struct
@@ -33,6 +38,12 @@ def read_to_the_end(connection):
     return count
 
 
+def echo_one(connection):
+    with connection:
+        while data := connection.recv(65536):
+            connection.sendall(data)
+
+
 def serve_one(connection, reply):
     with connection:
         try:
@@ -43,13 +54,21 @@ def serve_one(connection, reply):
 
 
 def serve(port, address="127.0.0.1", reply="3"):
+    accept_for_ever(port, address, serve_one, int(reply))
+
+
+def echo(port, address="127.0.0.1"):
+    accept_for_ever(port, address, echo_one)
+
+
+def accept_for_ever(port, address, serve_one, *arguments):
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     both = address == "::"
     with socket.create_server((address, int(port)), family=family, backlog=128, dualstack_ipv6=both) as listener:
         print("listening", listener.getsockname()[1], flush=True)
         while True:
             connection, _ = listener.accept()
-            threading.Thread(target=serve_one, args=(connection, int(reply)), daemon=True).start()
+            threading.Thread(target=serve_one, args=(connection, *arguments), daemon=True).start()
 
 
 def send(address, port, count):
@@ -66,6 +85,24 @@ def drip(address, port, count, times, milliseconds):
             time.sleep(int(milliseconds) / 1000)
         connection.shutdown(socket.SHUT_WR)
         print("sent", int(count) * int(times), "received", read_to_the_end(connection))
+
+
+def exchange(address, port, count):
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    with socket.create_connection((address, int(port))) as connection:
+        sender = threading.Thread(target=send_exactly, args=(connection, int(count)))
+        sender.start()
+        left = int(count)
+        while left:
+            left -= len(connection.recv(65536))
+        sender.join()
+        print("exchanged", flush=True)
+        signal.sigwait({signal.SIGUSR1})
+
+
+def storm(address, port, times):
+    for _ in range(int(times)):
+        socket.create_connection((address, int(port))).close()
 
 
 def refused(address, port):
@@ -102,4 +139,5 @@ def greet(address, port):
 
 if __name__ == "__main__":
     commands = {"serve": serve, "send": send, "drip": drip, "refused": refused, "reset": reset, "greet": greet}
+    commands |= {"echo": echo, "exchange": exchange, "storm": storm}
     commands[sys.argv[1]](*sys.argv[2:])

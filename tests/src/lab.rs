@@ -85,6 +85,12 @@ impl Lab {
         Weir::start(cgroup, &data, self.directory(), &[], options)
     }
 
+    /// Starts weir in a time namespace whose monotonic clock is so many seconds ahead.
+    pub fn weir_in_time_namespace(&self, ahead: &str) -> Weir {
+        let (data, directory) = (self.data(), self.directory());
+        Weir::start_in_time_namespace(&self.cgroup, &data, directory, ahead)
+    }
+
     /// What `weir sql` answers from the data directory alone.
     pub fn offline(&self, sql: &str) -> Vec<Row> {
         offline(&self.data(), sql)

@@ -4,6 +4,8 @@ use std::process::Command;
 use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::{Peer, Place};
+
 const PREFIX: &str = "weir-test-";
 
 /// IPv4 addresses of the two ends of a [`NetNs::pair`].
@@ -53,13 +55,33 @@ impl NetNs {
             "netns",
             &right.name,
         ]);
-        for (netns, (v4, v6)) in pair.iter().zip(V4.iter().zip(V6)) {
-            netns.ip(&["address", "add", &format!("{v4}/24"), "dev", CABLE]);
-            // Without duplicate address detection an address can be used at once.
-            netns.ip(&["address", "add", &format!("{v6}/64"), "dev", CABLE, "nodad"]);
-            netns.ip(&["link", "set", CABLE, "up"]);
-        }
+        plug_in(&pair);
         pair
+    }
+
+    /// As [`Self::pair`], but what passes between them takes so many milliseconds each way, and so many percent of it
+    /// are lost. The wire carries as long as it is kept.
+    pub fn pair_over_wire(delay_ms: u32, loss_percent: u32) -> ([Self; 2], Wire) {
+        let pair = [Self::new(), Self::new()];
+        let middle = Self::new();
+        for (end, name) in pair.iter().zip(["one", "other"]) {
+            let (from, to) = (end.name.as_str(), middle.name.as_str());
+            ip(&[
+                "link", "add", CABLE, "netns", from, "type", "veth", "peer", "name", name, "netns",
+                to,
+            ]);
+            middle.ip(&["link", "set", name, "up"]);
+        }
+        plug_in(&pair);
+        let (delay_ms, loss_percent) = (delay_ms.to_string(), loss_percent.to_string());
+        let carrier = Place::OUTSIDE
+            .in_netns(&middle)
+            .python_server("wire.py", &["one", "other", &delay_ms, &loss_percent]);
+        let wire = Wire {
+            _carrier: carrier,
+            _middle: middle,
+        };
+        (pair, wire)
     }
 
     /// Makes packets for `address` go to a hardware address that nobody has: the cable swallows them.
@@ -91,6 +113,23 @@ impl NetNs {
         let mut words = vec!["-netns", &self.name];
         words.extend(arguments);
         ip(&words);
+    }
+}
+
+/// What carries between two namespaces, with delay and loss.
+#[derive(Debug)]
+pub struct Wire {
+    _carrier: Peer,
+    _middle: NetNs,
+}
+
+/// Gives both ends of a cable their addresses, and takes them up.
+fn plug_in(pair: &[NetNs; 2]) {
+    for (netns, (v4, v6)) in pair.iter().zip(V4.iter().zip(V6)) {
+        netns.ip(&["address", "add", &format!("{v4}/24"), "dev", CABLE]);
+        // Without duplicate address detection an address can be used at once.
+        netns.ip(&["address", "add", &format!("{v6}/64"), "dev", CABLE, "nodad"]);
+        netns.ip(&["link", "set", CABLE, "up"]);
     }
 }
 

@@ -44,6 +44,27 @@ impl Weir {
         Self::run(&mut command)
     }
 
+    /// As [`Self::start`], in a time namespace whose monotonic clock is so many seconds ahead.
+    pub(crate) fn start_in_time_namespace(
+        cgroup: &Cgroup,
+        data: &Path,
+        directory: &Path,
+        ahead: &str,
+    ) -> Self {
+        let mut command = Command::new("unshare");
+        command
+            .current_dir(directory)
+            .args(["--time", "--monotonic", ahead])
+            .arg(binary::path())
+            .arg("serve")
+            .arg("--cgroup")
+            .arg(cgroup.path())
+            .arg("--data")
+            .arg(data)
+            .args(["--flow-interval", "1s"]);
+        Self::run(&mut command)
+    }
+
     /// Starts it over a data directory to answer queries only, with further options, and waits until it is ready.
     pub fn over(data: &Path, options: &[&str]) -> Self {
         let mut command = Command::new(binary::path());
