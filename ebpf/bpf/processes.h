@@ -45,6 +45,7 @@ static __always_inline u32 write_exe(char *names, struct file *file)
 
 	for (int step = 0; step < EXE_STEPS; step++) {
 		struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
+		const void *name;
 		long length;
 
 		if (dentry == parent || dentry == BPF_CORE_READ(mount, mnt.mnt_root)) {
@@ -56,9 +57,12 @@ static __always_inline u32 write_exe(char *names, struct file *file)
 			mount = outer;
 			continue;
 		}
+		name = BPF_CORE_READ(dentry, d_name.name);
+		/* Tested last, in the register that is used: older verifiers do not carry a bound over to a copy of it. */
+		barrier_var(written);
 		if (written > EXE_BYTES - NAME_BYTES)
 			return 0;
-		length = bpf_probe_read_kernel_str(names + written, NAME_BYTES, BPF_CORE_READ(dentry, d_name.name));
+		length = bpf_probe_read_kernel_str(names + written, NAME_BYTES, name);
 		if (length <= 0 || length > NAME_BYTES)
 			return 0;
 		written += length;
