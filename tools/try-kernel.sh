@@ -56,8 +56,8 @@ sh -c 'echo $$ >/sys/fs/cgroup/try/cgroup.procs
     for request in 1 2 3 4 5; do wget -q -O /dev/null http://127.0.0.1:8000/; done; wget -q -O /dev/null http://127.0.0.1:8000/none'
 sleep 3
 server=http://127.0.0.1:7070
-weir sql --server $server 'SELECT role, process, status, outcome, count(*) AS n FROM http_events GROUP BY ALL ORDER BY ALL'
-weir sql --server $server 'SELECT role, process, state, count(*) AS n, sum(bytes_sent) AS sent, sum(bytes_received) AS received FROM flows GROUP BY ALL ORDER BY ALL'
+weir sql --server $server 'SELECT role, process, status, outcome, count(*) AS n FROM http_events GROUP BY ALL ORDER BY 1, 2, 3, 4'
+weir sql --server $server 'SELECT role, process, state, count(*) AS n, sum(bytes_sent) AS sent, sum(bytes_received) AS received FROM flows GROUP BY ALL ORDER BY 1, 2, 3'
 weir sql --server $server 'SELECT stage, hook, reason, message, events FROM capture_loss'
 weir doctor --live --json --server $server
 echo 'the try is over'
