@@ -191,7 +191,7 @@ fn a_query_that_is_sent_again_is_one_row_with_the_count() {
     let Some(lab) = Lab::new("dns-again", &["dig", "dnsmasq"]) else {
         return;
     };
-    let weir = lab.weir_with(&["--dns-timeout", "2s"]);
+    let weir = lab.weir();
     let dns = Dnsmasq::start(Place::OUTSIDE);
     dns.python(lab.inside(), "repeat", &["www.silent.test", "4", "500"]);
     let rows = weir.exactly(1, ROWS);
