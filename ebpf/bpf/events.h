@@ -25,6 +25,7 @@ enum event_kind {
 	EVENT_TCP_LISTEN = 9,
 	EVENT_PROCESS_FORK = 10,
 	EVENT_CGROUP_CREATE = 11,
+	EVENT_TCP_LEFT_OUT = 12,
 };
 
 enum packet_direction {
@@ -83,8 +84,51 @@ enum total_kind {
 	TOTAL_PACKETS_OTHER_PROTOCOL = 5,  /* of a connection or with payload that is none of ours */
 	TOTAL_PACKETS_OTHER_TRANSPORT = 6, /* neither TCP nor UDP, or of no socket */
 	TOTAL_PACKETS_LOST = 7,		   /* in `losses` */
-	TOTAL_RECORDS = 8,		   /* handed over in a ring */
-	TOTAL_KINDS = 9,
+	TOTAL_PACKETS_LEFT_OUT = 8,	   /* by choice, in `left_out` */
+	TOTAL_RECORDS = 9,		   /* handed over in a ring */
+	TOTAL_KINDS = 10,
+};
+
+/* Why traffic is not captured, by choice; an index into the `left_out` map. */
+enum choice {
+	CHOSEN = 0, /* it is captured */
+	LEFT_OUT_PROCESS = 1,
+	LEFT_OUT_PORT = 2,
+	LEFT_OUT_ADDRESS = 3,
+	LEFT_OUT_PROTOCOL = 4,
+	CHOICES = 5,
+	LEFT_OUT_CGROUP = 5, /* not counted */
+};
+
+/* Bits of `capture_settings.protocols`. */
+#define PROTOCOL_HTTP 0x1
+#define PROTOCOL_DNS 0x2
+#define PROTOCOL_FLOWS 0x4
+
+/* What to capture; `bpf/choice.h` says how it is read. */
+struct capture_settings {
+	__u32 generation; /* from 1 */
+	__u32 message_prefix; /* bytes of a message that are copied at most */
+	__u8 protocols;
+	__u8 checks;
+	__u8 capture_all; /* every cgroup: no look-up in `targets` */
+	__u8 tell_cgroups; /* whether new cgroups are told */
+	__u32 reserved;
+};
+
+#define PORT_SET_BYTES 8192
+
+/* A bit for each port. */
+struct port_lists {
+	__u8 only[PORT_SET_BYTES];
+	__u8 except[PORT_SET_BYTES];
+};
+
+/* A prefix in the list of a generation: of an address (16 bytes, as in `endpoints`) or of a process's name. */
+struct listed_key {
+	__u32 prefix_bits; /* those of the generation counted */
+	__u32 generation;
+	__u8 bytes[16];
 };
 
 /* The process that a socket belongs to. pid 0: unknown. */

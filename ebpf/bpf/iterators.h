@@ -5,6 +5,7 @@
 #define WEIR_ITERATORS_H
 
 #include "state.h"
+#include "choice.h"
 #include "owner.h"
 #include "processes.h"
 #include "tcp_state.h"
@@ -31,6 +32,7 @@ static __always_inline int has_living_owner(struct socket_state *state)
 SEC("iter/task_file")
 int find_sockets(struct bpf_iter__task_file *ctx)
 {
+	struct capture_settings *settings = current_settings();
 	struct task_struct *task = ctx->task;
 	struct file *file = ctx->file;
 	struct tcp_event event = {};
@@ -42,7 +44,7 @@ int find_sockets(struct bpf_iter__task_file *ctx)
 	u8 tcp_state;
 	int is_new;
 
-	if (!task || !file)
+	if (!task || !file || !settings)
 		return 0;
 	socket = bpf_sock_from_file(file);
 	if (!socket)
@@ -53,7 +55,7 @@ int find_sockets(struct bpf_iter__task_file *ctx)
 	family = BPF_CORE_READ(sk, __sk_common.skc_family);
 	if (family != AF_INET && family != AF_INET6)
 		return 0;
-	if (!is_target(BPF_CORE_READ(sk, sk_cgrp_data.cgroup)))
+	if (!is_target(settings, BPF_CORE_READ(sk, sk_cgrp_data.cgroup)))
 		return 0;
 	state = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!state) {
@@ -62,8 +64,10 @@ int find_sockets(struct bpf_iter__task_file *ctx)
 	}
 	is_new = state->cookie == 0;
 	/* Processes come in the order of their ids: a server's main process before its workers. */
-	if (!has_living_owner(state))
+	if (!has_living_owner(state)) {
 		owner_of_task(&state->owner, task);
+		choose_again(state);
+	}
 	state->cookie = bpf_get_socket_cookie(sk);
 	state->netns = (u32)BPF_CORE_READ(sk, __sk_common.skc_net.net, net_cookie);
 	tcp = bpf_skc_to_tcp_sock(sk);
@@ -74,29 +78,33 @@ int find_sockets(struct bpf_iter__task_file *ctx)
 		return 0;
 	if (is_new) {
 		state->role = tcp_state == TCP_LISTEN ? ROLE_SERVER : ROLE_UNKNOWN;
-		begin_messages(state);
+		begin_messages(state, settings);
 	}
-	if (state->start_ns == 0)
-		begin_in_mid_life(state, tcp);
 	event.kind = EVENT_TCP_FOUND;
 	event.state = tcp_state;
+	endpoints_of_tcp(&event.endpoints, tcp);
+	if (tcp_state != TCP_LISTEN && choose_marked(settings, state, &event.endpoints, sk) != CHOSEN)
+		return 0;
+	if (state->start_ns == 0)
+		begin_in_mid_life(state, tcp);
 	fill_tcp_event(&event, state, tcp);
 	/* Where there is no room, the kernel comes back with the same socket. */
 	if (bpf_seq_write(ctx->meta->seq, &event, sizeof(event)) == 0)
-		state->told = 1;
+		state->is_told = 1;
 	return 0;
 }
 
-/* The counters of every marked connection that is open. */
+/* The counters of every marked connection that is open; of one that is left out since it was told, that. */
 SEC("iter/bpf_sk_storage_map")
 int read_counters(struct bpf_iter__bpf_sk_storage_map *ctx)
 {
+	struct capture_settings *settings = current_settings();
 	struct socket_state *state = ctx->value;
 	struct sock *sk = ctx->sk;
 	struct tcp_event event = {};
 	struct tcp_sock *tcp;
 
-	if (!sk || !state)
+	if (!sk || !state || !settings)
 		return 0;
 	tcp = bpf_skc_to_tcp_sock(sk);
 	if (!tcp)
@@ -105,11 +113,23 @@ int read_counters(struct bpf_iter__bpf_sk_storage_map *ctx)
 	if (!is_connected(event.state))
 		return 0;
 	event.kind = EVENT_TCP_COUNTERS;
+	endpoints_of_tcp(&event.endpoints, tcp);
+	if (choose_marked(settings, state, &event.endpoints, sk) != CHOSEN) {
+		if (!state->is_told) {
+			begin_anew(state);
+			return 0;
+		}
+		event.kind = EVENT_TCP_LEFT_OUT;
+	} else if (state->start_ns == 0) {
+		begin_in_mid_life(state, tcp);
+	}
 	fill_tcp_event(&event, state, tcp);
 	/* Where there is no room, the kernel comes back with the same socket. */
 	if (bpf_seq_write(ctx->meta->seq, &event, sizeof(event)) == 0) {
 		state->tcp_flags = 0; /* told now: the next reading tells what came since */
-		state->told = 1;
+		state->is_told = event.kind == EVENT_TCP_COUNTERS;
+		if (event.kind == EVENT_TCP_LEFT_OUT)
+			begin_anew(state);
 	}
 	return 0;
 }

@@ -54,8 +54,10 @@ static __always_inline void learn_tcp_sender(struct socket_state *state, struct 
 	if (task->flags & PF_KTHREAD)
 		return;
 	state->has_sent = 1;
-	if (!is_owner(&state->owner, task))
+	if (!is_owner(&state->owner, task)) {
 		owner_of_task(&state->owner, task);
+		choose_again(state);
+	}
 }
 
 /* UDP sends without the lock, so nothing proves that the current process is the sender: it counts if the process that

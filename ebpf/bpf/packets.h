@@ -8,6 +8,7 @@
 #define WEIR_PACKETS_H
 
 #include "state.h"
+#include "choice.h"
 #include "classify.h"
 #include "owner.h"
 #include "echo.h"
@@ -83,10 +84,13 @@ struct packet {
 	u32 payload_len;
 	u32 seq;
 	u32 ack;
+	u32 message_prefix;
 	u8 protocol;
 	u8 tcp_flags;
 	u8 direction; /* also the hook */
 	u8 message;   /* enum message_kind: what its payload begins with */
+	u8 protocols; /* that are captured */
+	u8 reserved[3];
 };
 
 #define RECORD(bytes)                                                                                                  \
@@ -274,12 +278,18 @@ full:
 	return begins;
 }
 
+static __always_inline void miss_packet(struct socket_state *state)
+{
+	if (!state->missed)
+		state->missed = 1;
+}
+
 /* What a TCP packet with payload says about the protocol of its socket; returns whether the packet is to be copied. */
 static __always_inline int follow_protocol(struct socket_state *state, struct packet *packet, enum message_start start)
 {
 	packet->message = message_of(state, packet, start);
 	if (start == START_HTTP_REQUEST || start == START_HTTP_RESPONSE || start == START_HTTP_UPGRADE)
-		state->budget[packet->direction & 1] = message_prefix;
+		state->budget[packet->direction & 1] = packet->message_prefix;
 	if (start == START_HTTP_UPGRADE) {
 		state->l7 = L7_OTHER; /* this response is HTTP, what follows is not */
 		return 1;
@@ -301,7 +311,7 @@ static __always_inline int follow_protocol(struct socket_state *state, struct pa
 			return 1; /* the one record tells that it is TLS */
 		}
 		/* The first bytes of a connection that was seen to open decide; else wait for a message to begin. */
-		if (state->opened)
+		if (state->opened && !state->missed)
 			state->l7 = L7_OTHER;
 		return 0;
 	case L7_HTTP_REQUEST:
@@ -329,12 +339,20 @@ static __always_inline void spend_budget(struct socket_state *state, u8 directio
 static __always_inline enum total_kind on_tcp(struct __sk_buff *skb, struct socket_state *state, struct packet *packet)
 {
 	u8 direction = packet->direction & 1;
+	int is_dns = packet->endpoints.local_port == 53 || packet->endpoints.remote_port == 53;
 
 	state->tcp_flags |= packet->tcp_flags;
-	if (direction == DIRECTION_SENT && (!state->has_sent || (packet->payload_len && state->l7 != L7_OTHER)))
+	if (direction == DIRECTION_SENT && packet->payload_len && state->l7 != L7_OTHER)
 		learn_tcp_sender(state, skb->sk);
 	if (state->l7 == L7_OTHER)
 		return packet->payload_len ? TOTAL_PACKETS_OTHER_PROTOCOL : TOTAL_PACKETS_EMPTY;
+	if (!(packet->protocols & (is_dns ? PROTOCOL_DNS : PROTOCOL_HTTP))) {
+		if (!packet->payload_len)
+			return TOTAL_PACKETS_EMPTY;
+		miss_packet(state);
+		count_left_out(LEFT_OUT_PROTOCOL, packet->payload_len);
+		return TOTAL_PACKETS_LEFT_OUT;
+	}
 	if (packet->payload_len == 0) {
 		/* The end of a side is the end of a body without a length. */
 		if ((packet->tcp_flags & (FLAG_FIN | FLAG_RST)) && state->l7 != L7_UNKNOWN)
@@ -343,7 +361,7 @@ static __always_inline enum total_kind on_tcp(struct __sk_buff *skb, struct sock
 	}
 	if (state->last_direction != direction) {
 		state->last_direction = direction;
-		state->budget[direction] = message_prefix;
+		state->budget[direction] = packet->message_prefix;
 	}
 	if (state->l7 == L7_HTTP && packet->payload_len >= START_BYTES && packet->payload_len <= LARGE_RECORD &&
 	    packet->payload_len <= state->budget[direction]) {
@@ -351,7 +369,7 @@ static __always_inline enum total_kind on_tcp(struct __sk_buff *skb, struct sock
 		spend_budget(state, direction, packet->payload_len);
 		return packet->message;
 	}
-	if (packet->endpoints.local_port == 53 || packet->endpoints.remote_port == 53)
+	if (is_dns)
 		state->l7 = L7_DNS;
 	else if (!follow_protocol(state, packet, classify_start(skb, packet->payload_offset, packet->payload_len)))
 		return TOTAL_PACKETS_OTHER_PROTOCOL;
@@ -359,7 +377,7 @@ static __always_inline enum total_kind on_tcp(struct __sk_buff *skb, struct sock
 	return packet->message;
 }
 
-static __always_inline enum total_kind on_udp(struct __sk_buff *skb, struct socket_state *state, struct packet *packet)
+static __always_inline void count_datagram(struct __sk_buff *skb, struct socket_state *state, struct packet *packet)
 {
 	struct udp_key key = { .cookie = packet->cookie, .endpoints = packet->endpoints };
 	struct udp_counters *counters = bpf_map_lookup_elem(&udp_flows, &key);
@@ -379,24 +397,35 @@ static __always_inline enum total_kind on_udp(struct __sk_buff *skb, struct sock
 		bpf_map_update_elem(&udp_flows, &key, &fresh, BPF_NOEXIST);
 		counters = bpf_map_lookup_elem(&udp_flows, &key);
 	}
-	if (counters) {
-		counters->last_ns = packet->time_ns;
-		if (packet->direction == DIRECTION_SENT) {
-			__sync_fetch_and_add(&counters->bytes_sent, packet->payload_len);
-			__sync_fetch_and_add(&counters->packets_sent, segments);
-		} else {
-			__sync_fetch_and_add(&counters->bytes_received, packet->payload_len);
-			__sync_fetch_and_add(&counters->packets_received, segments);
-		}
-		announce_datagrams(packet->direction & 1, counters, &key, packet->time_ns);
-	} else {
+	if (!counters) {
 		count_loss(packet->direction & 1, LOSS_UDP_TABLE_FULL, packet->payload_len);
+		return;
 	}
+	counters->last_ns = packet->time_ns;
+	if (packet->direction == DIRECTION_SENT) {
+		__sync_fetch_and_add(&counters->bytes_sent, packet->payload_len);
+		__sync_fetch_and_add(&counters->packets_sent, segments);
+	} else {
+		__sync_fetch_and_add(&counters->bytes_received, packet->payload_len);
+		__sync_fetch_and_add(&counters->packets_received, segments);
+	}
+	announce_datagrams(packet->direction & 1, counters, &key, packet->time_ns);
+}
+
+/* Returns what the packet was. */
+static __always_inline enum total_kind on_udp(struct __sk_buff *skb, struct socket_state *state, struct packet *packet)
+{
+	if (packet->protocols & PROTOCOL_FLOWS)
+		count_datagram(skb, state, packet);
 	if (!may_be_dns(skb, packet->payload_offset, packet->payload_len, packet->endpoints.local_port,
 			packet->endpoints.remote_port))
 		return packet->payload_len ? TOTAL_PACKETS_OTHER_PROTOCOL : TOTAL_PACKETS_EMPTY;
+	if (!(packet->protocols & PROTOCOL_DNS)) {
+		count_left_out(LEFT_OUT_PROTOCOL, packet->payload_len);
+		return TOTAL_PACKETS_LEFT_OUT;
+	}
 	packet->message = MESSAGE_DNS;
-	emit_payload(skb, state, packet, message_prefix);
+	emit_payload(skb, state, packet, packet->message_prefix);
 	return TOTAL_PACKETS_DNS;
 }
 
@@ -476,12 +505,21 @@ static __always_inline void pass_by(struct __sk_buff *skb, struct socket_state *
 		state->tcp_flags = flags;
 }
 
+/* Decides for a packet of a socket that has many peers. */
+static __always_inline u32 choose_for_packet(struct capture_settings *settings, struct socket_state *state,
+					     struct packet *packet)
+{
+	return settings->checks ? choose(settings, &state->owner, &packet->endpoints, state->role) : CHOSEN;
+}
+
 /* Returns what the packet was. */
 static __always_inline enum total_kind look_at(struct __sk_buff *skb, u8 direction)
 {
 	struct packet packet = { .direction = direction };
+	struct capture_settings *settings;
 	struct socket_state *state;
 	struct bpf_sock *sk = skb->sk;
+	u32 choice;
 
 	if (!sk)
 		return TOTAL_PACKETS_OTHER_TRANSPORT;
@@ -493,6 +531,19 @@ static __always_inline enum total_kind look_at(struct __sk_buff *skb, u8 directi
 			learn_tcp_sender(state, sk);
 		return TOTAL_PACKETS_OTHER_PROTOCOL;
 	}
+	settings = current_settings();
+	if (!settings)
+		return TOTAL_PACKETS_LEFT_OUT;
+	if (state && state->generation == settings->generation && state->choice != CHOSEN) {
+		count_left_out(state->choice, skb->len);
+		miss_packet(state);
+		/* It may be that of a process that is chosen. */
+		if (direction == DIRECTION_SENT && !state->has_sent)
+			learn_tcp_sender(state, sk);
+		return TOTAL_PACKETS_LEFT_OUT;
+	}
+	packet.protocols = settings->protocols;
+	packet.message_prefix = settings->message_prefix;
 	packet.protocol = read_network_header(skb, &packet);
 	if (packet.protocol == IPPROTO_TCP) {
 		struct tcp_header tcp;
@@ -512,7 +563,14 @@ static __always_inline enum total_kind look_at(struct __sk_buff *skb, u8 directi
 			goto unreadable;
 		set_endpoints(&packet, udp.source, udp.destination);
 	} else {
-		if (state && (packet.protocol == IPPROTO_ICMP || packet.protocol == IPPROTO_ICMPV6))
+		if (!state || (packet.protocol != IPPROTO_ICMP && packet.protocol != IPPROTO_ICMPV6))
+			return TOTAL_PACKETS_OTHER_TRANSPORT;
+		choice = choose_for_packet(settings, state, &packet);
+		if (choice != CHOSEN) {
+			count_left_out(choice, skb->len);
+			return TOTAL_PACKETS_LEFT_OUT;
+		}
+		if (packet.protocols & PROTOCOL_FLOWS)
 			on_echo(skb, state, &packet.endpoints, packet.transport_offset, packet.protocol, direction);
 		return TOTAL_PACKETS_OTHER_TRANSPORT;
 	}
@@ -529,8 +587,22 @@ static __always_inline enum total_kind look_at(struct __sk_buff *skb, u8 directi
 			return TOTAL_PACKETS_LOST;
 		}
 		state->cookie = packet.cookie;
-		begin_messages(state);
+		begin_messages(state, settings);
 		begin_at_packet(state, sk);
+	}
+	if (direction == DIRECTION_SENT && !state->has_sent && packet.protocol == IPPROTO_TCP)
+		learn_tcp_sender(state, sk);
+	/* A socket that listens, and one of UDP, has many peers. */
+	if (packet.protocol == IPPROTO_TCP && sk->state != BPF_TCP_LISTEN) {
+		choice = choose_connection(settings, state, &packet.endpoints);
+		if (choice != CHOSEN)
+			miss_packet(state);
+	} else {
+		choice = choose_for_packet(settings, state, &packet);
+	}
+	if (choice != CHOSEN) {
+		count_left_out(choice, skb->len);
+		return TOTAL_PACKETS_LEFT_OUT;
 	}
 	packet.endpoints.netns = state->netns;
 	if (packet.protocol == IPPROTO_TCP)

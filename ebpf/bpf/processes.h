@@ -3,31 +3,12 @@
 #define WEIR_PROCESSES_H
 
 #include "state.h"
+#include "choice.h"
 #include "owner.h"
 
-/* Depth to which cgroups are followed up to the root. */
-#define CGROUP_LEVELS 16
 /* Directories and mounts that are followed from an executable up to the root. */
 #define EXE_STEPS 40
 #define NAME_BYTES 256
-
-static __always_inline int is_target(struct cgroup *cgroup)
-{
-	if (capture_all)
-		return 1;
-	for (int level = 0; level < CGROUP_LEVELS && cgroup; level++) {
-		u64 id = BPF_CORE_READ(cgroup, kn, id);
-		struct cgroup_subsys_state *parent;
-
-		if (bpf_map_lookup_elem(&targets, &id))
-			return 1;
-		parent = BPF_CORE_READ(cgroup, self.parent);
-		if (!parent)
-			return 0;
-		cgroup = BPF_CORE_READ(parent, cgroup);
-	}
-	return 0;
-}
 
 static __always_inline struct mount *mount_of(struct vfsmount *visible)
 {
@@ -75,10 +56,11 @@ static __always_inline u32 write_exe(char *names, struct file *file)
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
 {
+	struct capture_settings *settings = current_settings();
 	struct exec_event *event;
 	long length;
 
-	if (!is_target(BPF_CORE_READ(task, cgroups, dfl_cgrp)))
+	if (!settings || !is_target(settings, BPF_CORE_READ(task, cgroups, dfl_cgrp)))
 		return 0;
 	event = bpf_ringbuf_reserve(&control, sizeof(*event), 0);
 	if (!event) {
@@ -101,13 +83,14 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_b
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child)
 {
+	struct capture_settings *settings = current_settings();
 	struct fork_event event = { .kind = EVENT_PROCESS_FORK };
 	struct owner from;
 
 	/* A thread. */
 	if (child->pid != child->tgid)
 		return 0;
-	if (!is_target(BPF_CORE_READ(child, cgroups, dfl_cgrp)))
+	if (!settings || !is_target(settings, BPF_CORE_READ(child, cgroups, dfl_cgrp)))
 		return 0;
 	event.time_ns = bpf_ktime_get_ns();
 	owner_of_task(&event.process, child);
@@ -123,6 +106,7 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(process_exit, struct task_struct *task)
 {
+	struct capture_settings *settings = current_settings();
 	struct exit_event event = { .kind = EVENT_PROCESS_EXIT };
 	u64 start_ns;
 	u32 pid;
@@ -130,7 +114,7 @@ int BPF_PROG(process_exit, struct task_struct *task)
 	/* The last of its threads; the first one may have ended long before. */
 	if (BPF_CORE_READ(task, signal, live.counter) != 0)
 		return 0;
-	if (!is_target(BPF_CORE_READ(task, cgroups, dfl_cgrp)))
+	if (!settings || !is_target(settings, BPF_CORE_READ(task, cgroups, dfl_cgrp)))
 		return 0;
 	event.time_ns = bpf_ktime_get_ns();
 	owner_of_task(&event.process, task);
@@ -145,11 +129,13 @@ int BPF_PROG(process_exit, struct task_struct *task)
 SEC("tp_btf/cgroup_mkdir")
 int BPF_PROG(cgroup_create, struct cgroup *cgroup, const char *path)
 {
+	struct capture_settings *settings = current_settings();
 	struct cgroup_event *event;
 	long length;
 
-	/* Of the version 2 hierarchy, which has number 0. */
-	if (BPF_CORE_READ(cgroup, root, hierarchy_id) != 0 || !is_target(cgroup))
+	/* Of the version 2 hierarchy, which has number 0. Outside of the targets, a pattern may mean it. */
+	if (!settings || BPF_CORE_READ(cgroup, root, hierarchy_id) != 0 ||
+	    !(settings->tell_cgroups || is_target(settings, cgroup)))
 		return 0;
 	event = bpf_ringbuf_reserve(&control, sizeof(*event), 0);
 	if (!event) {

@@ -12,8 +12,6 @@
 #include "events.h"
 
 /* Set by the loader before the programs are verified. */
-volatile const u8 capture_all = 0;	  /* every cgroup: no look-up in `targets` */
-volatile const u32 message_prefix = 16384; /* bytes of a message that are copied at most */
 volatile const u8 sender_is_known = 0; /* programs at packets may ask for the current task */
 
 /* What the application protocol of a TCP socket looks like. */
@@ -46,7 +44,13 @@ struct socket_state {
 	u8 last_direction;
 	u8 opened; /* seen to open: its first bytes are the protocol's first bytes */
 	u8 has_sent; /* the owner was seen to send; until then it is whoever made, connected or listened */
-	u8 told;     /* user space was told of the connection */
+	u8 is_told;  /* user space was told of the connection */
+	u32 generation;	       /* of the settings, in which `choice` was decided */
+	u32 target_generation; /* of the settings, in which `is_outside` was */
+	u8 choice;	       /* `enum choice` */
+	u8 is_outside;	       /* of the cgroups to capture */
+	u8 missed;	       /* packets were left out by choice: the next bytes that are looked at may not be the first */
+	u8 reserved[5];
 };
 
 struct {
@@ -56,10 +60,50 @@ struct {
 	__type(value, struct socket_state);
 } sockets SEC(".maps");
 
+/* The generation of the settings that is in force. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u32);
+} generation SEC(".maps");
+
+/* The settings, and the ports they list, by the lowest bit of their generation. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 2);
+	__type(key, u32);
+	__type(value, struct capture_settings);
+} settings SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 2);
+	__type(key, u32);
+	__type(value, struct port_lists);
+} ports SEC(".maps");
+
+/* Names of processes, whole or their beginning, and addresses that the settings list. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 2048);
+	__type(key, struct listed_key);
+	__type(value, u32);
+} process_names SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 8192);
+	__type(key, struct listed_key);
+	__type(value, u32);
+} addresses SEC(".maps");
+
 /* Ids of the cgroups to capture, for the programs that are not attached to a cgroup. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1024);
+	__uint(max_entries, 16384);
 	__type(key, u64);
 	__type(value, u8);
 } targets SEC(".maps");
@@ -104,11 +148,45 @@ struct {
 	__type(value, struct tally);
 } totals SEC(".maps");
 
-/* The first message of each side may be copied up to the limit. */
-static __always_inline void begin_messages(struct socket_state *state)
+/* What was left out by choice. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, CHOICES);
+	__type(key, u32);
+	__type(value, struct tally);
+} left_out SEC(".maps");
+
+/* The settings in force; NULL before the loader has set them. */
+static __always_inline struct capture_settings *current_settings(void)
 {
-	state->budget[0] = message_prefix;
-	state->budget[1] = message_prefix;
+	u32 slot = 0;
+	u32 *current = bpf_map_lookup_elem(&generation, &slot);
+
+	if (!current)
+		return NULL;
+	slot = *current & 1;
+	return bpf_map_lookup_elem(&settings, &slot);
+}
+
+/* The first message of each side may be copied up to the limit. */
+static __always_inline void begin_messages(struct socket_state *state, struct capture_settings *settings)
+{
+	state->budget[0] = settings->message_prefix;
+	state->budget[1] = settings->message_prefix;
+}
+
+/* A connection that is left out begins in the middle of its life once it is taken in. */
+static __always_inline void begin_anew(struct socket_state *state)
+{
+	state->start_ns = 0;
+	state->connect_ns = 0;
+	state->opened = 0;
+}
+
+/* What was decided for a socket holds no more: its owner or its ends are others. */
+static __always_inline void choose_again(struct socket_state *state)
+{
+	state->generation = 0;
 }
 
 static __always_inline void count(void *map, u32 index, u64 bytes)

@@ -3,6 +3,7 @@
 #define WEIR_TCP_STATE_H
 
 #include "state.h"
+#include "choice.h"
 #include "owner.h"
 
 static __always_inline void address_of_v4(u8 *address, u32 v4)
@@ -24,6 +25,11 @@ static __always_inline void endpoints_of_sock(struct endpoints *ends, struct soc
 	}
 	ends->local_port = bpf_ntohs(local_port_be);
 	ends->remote_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+}
+
+static __always_inline void endpoints_of_tcp(struct endpoints *ends, struct tcp_sock *tcp)
+{
+	endpoints_of_sock(ends, (struct sock *)tcp, BPF_CORE_READ(tcp, inet_conn.icsk_inet.inet_sport));
 }
 
 static __always_inline u64 since(u64 now, u64 base)
@@ -60,7 +66,7 @@ static __always_inline void fill_tcp_event(struct tcp_event *event, struct socke
 	event->cookie = state->cookie;
 	event->owner = state->owner;
 	event->endpoints.netns = state->netns;
-	endpoints_of_sock(&event->endpoints, sk, BPF_CORE_READ(tcp, inet_conn.icsk_inet.inet_sport));
+	endpoints_of_tcp(&event->endpoints, tcp);
 	event->role = state->role;
 	event->tcp_flags = state->tcp_flags;
 	event->start_ns = state->start_ns;
@@ -74,7 +80,7 @@ static __always_inline void fill_tcp_event(struct tcp_event *event, struct socke
 	event->rtt_min_us = BPF_CORE_READ(tcp, rtt_min.s[0].v);
 	event->error = BPF_CORE_READ(sk, sk_err);
 	event->was_opened = state->opened;
-	event->was_told = state->told;
+	event->was_told = state->is_told;
 	event->snd_nxt = BPF_CORE_READ(tcp, snd_nxt);
 	event->rcv_nxt = BPF_CORE_READ(tcp, rcv_nxt);
 	event->bytes_received = since(without_fin(bytes_received, sk), state->base_bytes_received);
@@ -118,7 +124,9 @@ static __always_inline void begin_connection(struct socket_state *state, u8 role
 	state->role = role;
 	state->tcp_flags = 0;
 	state->opened = 0;
-	state->told = 0;
+	state->missed = 0;
+	state->is_told = 0;
+	choose_again(state);
 }
 
 /* Whether it is this end that gave up a connection which is closed now without an error: the process let go of it with
@@ -143,7 +151,7 @@ static __always_inline int was_given_up(struct sock *sk, struct tcp_sock *tcp, i
 	}
 }
 
-static __always_inline void on_established(struct socket_state *state, int old_state)
+static __always_inline void on_established(struct socket_state *state, struct capture_settings *settings, int old_state)
 {
 	if (state->start_ns == 0) {
 		/* It was made before the capture began, and was connecting then. */
@@ -153,19 +161,21 @@ static __always_inline void on_established(struct socket_state *state, int old_s
 	}
 	state->l7 = L7_UNKNOWN;
 	state->opened = 1;
-	begin_messages(state);
+	state->missed = 0;
+	begin_messages(state, settings);
 }
 
 /* match-proto:v5.8:include/trace/events/sock.h:TP_PROTO(const struct sock *sk, const int oldstate, const int newstate) */
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(tcp_state, struct sock *sk, int old_state, int new_state)
 {
+	struct capture_settings *settings = current_settings();
 	struct socket_state *state;
 	struct tcp_sock *tcp;
 	struct tcp_event event = {};
 
 	state = bpf_sk_storage_get(&sockets, sk, 0, 0);
-	if (!state)
+	if (!state || !settings)
 		return 0;
 	switch (new_state) {
 	case TCP_SYN_SENT:
@@ -189,7 +199,7 @@ int BPF_PROG(tcp_state, struct sock *sk, int old_state, int new_state)
 		}
 		return 0;
 	case TCP_ESTABLISHED:
-		on_established(state, old_state);
+		on_established(state, settings, old_state);
 		event.kind = EVENT_TCP_OPEN;
 		break;
 	case TCP_CLOSE:
@@ -203,6 +213,9 @@ int BPF_PROG(tcp_state, struct sock *sk, int old_state, int new_state)
 	tcp = bpf_skc_to_tcp_sock(sk);
 	if (!tcp)
 		return 0;
+	/* It was left out, and is taken in at its end. */
+	if (event.kind == EVENT_TCP_CLOSE && state->start_ns == 0 && old_state != TCP_SYN_SENT)
+		begin_in_mid_life(state, tcp);
 	fill_tcp_event(&event, state, tcp);
 	event.old_state = old_state;
 	event.state = new_state;
@@ -213,8 +226,13 @@ int BPF_PROG(tcp_state, struct sock *sk, int old_state, int new_state)
 		if (event.error == 0 && was_given_up(sk, tcp, old_state))
 			event.error = ECONNABORTED;
 	}
+	/* Whose a listening socket is, is asked for by those it accepts; the end of a connection that user space knows is
+	 * told whatever was chosen since. */
+	if (event.kind != EVENT_TCP_LISTEN && !(event.kind == EVENT_TCP_CLOSE && state->is_told) &&
+	    choose_marked(settings, state, &event.endpoints, sk) != CHOSEN)
+		return 0;
 	if (send_control(HOOK_TCP_STATE, &event, sizeof(event)) && event.kind == EVENT_TCP_OPEN)
-		state->told = 1;
+		state->is_told = 1;
 	return 0;
 }
 

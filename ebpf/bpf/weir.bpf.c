@@ -5,6 +5,7 @@
  */
 #include "state.h"
 
+#include "choice.h"
 #include "owner.h"
 #include "tcp_state.h"
 #include "packets.h"

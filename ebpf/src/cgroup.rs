@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::LoadError;
+use crate::pattern::PathPattern;
 
 /// Where the cgroup v2 hierarchy is mounted, from `/proc/mounts`.
 pub fn mount_point() -> Option<PathBuf> {
@@ -40,20 +41,45 @@ impl Target {
     }
 }
 
-/// Opens the cgroups to capture: those named, or the root of the hierarchy where none is.
+/// Most cgroups to attach to at a time; each takes four links.
+pub const MAX_TARGETS: usize = 1024;
+/// Most cgroups looked at in search of those that a pattern means.
+const MAX_SEARCHED: usize = 65_536;
+
+/// What to do about a cgroup that is named and not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// It is an error.
+    Refuse,
+    /// It is left out: it may come again.
+    LeaveOut,
+}
+
+/// Opens the cgroups to capture: those that are named, and those that a pattern means; with neither, the root of the
+/// hierarchy.
 ///
 /// One that lies inside another is left out: its packets pass the outer one's programs anyway, and would count twice.
-pub fn targets(paths: &[PathBuf]) -> Result<Vec<Target>, LoadError> {
+pub fn targets(
+    paths: &[PathBuf],
+    patterns: &[PathPattern],
+    missing: Missing,
+) -> Result<Vec<Target>, LoadError> {
     let mount = mount_point().ok_or(LoadError::NoCgroup2)?;
     let mut resolved = Vec::new();
-    if paths.is_empty() {
+    if paths.is_empty() && patterns.is_empty() {
         resolved.push(mount.clone());
     }
     for path in paths {
-        let canonical = fs::canonicalize(path).map_err(|source| LoadError::Cgroup {
-            path: path.clone(),
-            source,
-        })?;
+        let canonical = match fs::canonicalize(path) {
+            Ok(canonical) => canonical,
+            Err(_) if missing == Missing::LeaveOut => continue,
+            Err(source) => {
+                return Err(LoadError::Cgroup {
+                    path: path.clone(),
+                    source,
+                });
+            }
+        };
         if !canonical.starts_with(&mount) {
             return Err(LoadError::NotCgroup2 {
                 path: path.clone(),
@@ -62,26 +88,62 @@ pub fn targets(paths: &[PathBuf]) -> Result<Vec<Target>, LoadError> {
         }
         resolved.push(canonical);
     }
+    if !patterns.is_empty() {
+        resolved.extend(matching(&mount, patterns));
+    }
     resolved.sort();
     resolved.dedup_by(|inner, outer| inner.starts_with(outer));
-    resolved
-        .into_iter()
-        .map(|path| {
-            let open = || -> io::Result<Target> {
-                let directory = File::open(&path)?;
-                let id = directory.metadata()?.ino();
-                Ok(Target {
-                    path: path.clone(),
-                    id,
-                    directory,
-                })
-            };
-            open().map_err(|source| LoadError::Cgroup {
-                path: path.clone(),
-                source,
-            })
-        })
-        .collect()
+    if resolved.len() > MAX_TARGETS {
+        if missing == Missing::Refuse {
+            return Err(LoadError::TooManyCgroups(resolved.len()));
+        }
+        resolved.truncate(MAX_TARGETS);
+    }
+    let mut targets = Vec::with_capacity(resolved.len());
+    for path in resolved {
+        match open(path) {
+            Ok(target) => targets.push(target),
+            // One that was there a moment ago, and that only a pattern may have meant.
+            Err((_, error)) if error.kind() == io::ErrorKind::NotFound => {}
+            Err((path, source)) => return Err(LoadError::Cgroup { path, source }),
+        }
+    }
+    Ok(targets)
+}
+
+fn open(path: PathBuf) -> Result<Target, (PathBuf, io::Error)> {
+    let opened = File::open(&path).and_then(|directory| {
+        let id = directory.metadata()?.ino();
+        Ok((directory, id))
+    });
+    match opened {
+        Ok((directory, id)) => Ok(Target {
+            path,
+            id,
+            directory,
+        }),
+        Err(error) => Err((path, error)),
+    }
+}
+
+/// Directories of the cgroups that a pattern means, without those below another.
+fn matching(mount: &Path, patterns: &[PathPattern]) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut searched = 0;
+    let mut pending = vec![mount.to_owned()];
+    while let Some(directory) = pending.pop() {
+        searched += 1;
+        if searched > MAX_SEARCHED || found.len() > MAX_TARGETS {
+            break;
+        }
+        let path = relative(mount, &directory);
+        if patterns.iter().any(|pattern| pattern.matches(&path)) {
+            found.push(directory);
+            continue;
+        }
+        pending.extend(directories_in(&directory));
+    }
+    found
 }
 
 /// Path of the cgroup with that id from the root of the hierarchy (`/system.slice/nginx.service`).

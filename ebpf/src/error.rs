@@ -1,7 +1,9 @@
 use std::io;
 use std::path::PathBuf;
 
-/// Why the capture could not begin.
+use crate::selection::SelectionError;
+
+/// Why the capture could not begin, or not be changed.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// No cgroup v2 hierarchy is mounted.
@@ -25,6 +27,22 @@ pub enum LoadError {
         /// Where the hierarchy is mounted.
         mount: PathBuf,
     },
+    /// More cgroups than programs can be attached to.
+    #[error("{0} cgroups are to be captured, at most {most} can be; name one above them", most = crate::cgroup::MAX_TARGETS)]
+    TooManyCgroups(usize),
+    /// The programs cannot be attached to a cgroup.
+    #[error("cannot attach {program} to the cgroup {path}: {reason}")]
+    Attach {
+        /// The program.
+        program: &'static str,
+        /// The cgroup's directory.
+        path: PathBuf,
+        /// What the kernel said.
+        reason: String,
+    },
+    /// What to capture makes no sense.
+    #[error(transparent)]
+    Selection(#[from] SelectionError),
     /// The kernel's type information is missing.
     #[error(
         "the kernel does not describe its types (/sys/kernel/btf/vmlinux): {0}; weir needs CONFIG_DEBUG_INFO_BTF"

@@ -243,6 +243,26 @@ pub struct ReleaseEvent {
     pub cookie: u64,
 }
 
+/// What to capture, as the programs read it.
+#[derive(Debug, Clone, Copy, Default)]
+#[repr(C)]
+pub struct CaptureSettings {
+    /// Counts the changes, from 1.
+    pub generation: u32,
+    /// Bytes of a message that are copied at most.
+    pub message_prefix: u32,
+    /// `PROTOCOL_...`
+    pub protocols: u8,
+    /// `CHECK_...`: which lists are not empty.
+    pub checks: u8,
+    /// Whether every cgroup is captured.
+    pub capture_all: u8,
+    /// Whether new cgroups are told.
+    pub tell_cgroups: u8,
+    /// Zero.
+    pub reserved: u32,
+}
+
 /// A process began to run a program.
 #[derive(Debug, Clone, Copy, FromBytes, KnownLayout, Immutable)]
 #[repr(C)]
@@ -347,6 +367,7 @@ const _: () = {
     assert!(size_of::<ExitEvent>() == 56);
     assert!(size_of::<ForkEvent>() == 72);
     assert!(size_of::<CgroupEvent>() == 536);
+    assert!(size_of::<CaptureSettings>() == 16);
 };
 
 /// A record of the control ring.
@@ -370,6 +391,29 @@ pub enum ControlEvent {
     ProcessExit(ExitEvent),
     /// A cgroup was made.
     CgroupCreate(Box<CgroupEvent>),
+}
+
+/// A record of an iterator over sockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// The counters of a connection.
+    Counters,
+    /// A connection that is open, or a socket that listens, and whose it is.
+    Found,
+    /// A connection that was told, and is not captured any more.
+    LeftOut,
+}
+
+impl TcpEvent {
+    /// What it is where an iterator has written it.
+    pub fn reading(&self) -> Option<Reading> {
+        match self.kind {
+            3 => Some(Reading::Counters),
+            8 => Some(Reading::Found),
+            12 => Some(Reading::LeftOut),
+            _ => None,
+        }
+    }
 }
 
 impl ControlEvent {
@@ -436,7 +480,7 @@ pub const LOSS_REASONS: [&str; 5] = [
 pub const MESSAGE_KINDS: [Option<&str>; 4] = [None, Some("request"), Some("response"), Some("dns")];
 
 /// What passed at a hook, in the order of `enum total_kind`: packets by what they were, and records handed over.
-pub const TOTAL_KINDS: [&str; 9] = [
+pub const TOTAL_KINDS: [&str; 10] = [
     "packets_continued",
     "packets_request",
     "packets_response",
@@ -445,8 +489,13 @@ pub const TOTAL_KINDS: [&str; 9] = [
     "packets_other_protocol",
     "packets_other_transport",
     "packets_lost",
+    "packets_left_out",
     "records",
 ];
+
+/// Why traffic was left out by choice, in the order of `enum choice` from 1 on. Cgroups that are not chosen cost nothing,
+/// and their traffic is not counted.
+pub const LEFT_OUT_REASONS: [&str; 4] = ["process", "port", "address", "protocol"];
 
 /// Events and bytes of one kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, FromBytes, KnownLayout, Immutable)]

@@ -2,26 +2,26 @@
 
 use std::io;
 use std::os::fd::AsFd as _;
-use std::path::PathBuf;
 
 use aya::maps::{HashMap, Map, MapData, PerCpuArray, RingBuf};
 use aya::programs::ProgramType;
-use aya::programs::{
-    BtfTracePoint, CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, CgroupSock, Iter, ProgramError,
-};
+use aya::programs::{BtfTracePoint, Iter, ProgramError};
 use aya::sys::{BpfHelper, is_helper_supported};
 use aya::{Btf, Ebpf, EbpfLoader, Pod, include_bytes_aligned};
 use serde::Serialize;
 
-use crate::cgroup::{self, Target};
+use crate::attachment::{self, Attached};
+use crate::cgroup::{self, Missing, Target};
 use crate::error::LoadError;
 use crate::events::{
-    ControlEvent, HOOKS, LOSS_REASONS, MESSAGE_KINDS, PayloadEvent, TOTAL_KINDS, Tally, TcpEvent,
-    UdpCounters, UdpKey,
+    ControlEvent, HOOKS, LEFT_OUT_REASONS, LOSS_REASONS, MESSAGE_KINDS, PayloadEvent, TOTAL_KINDS,
+    Tally, TcpEvent, UdpCounters, UdpKey,
 };
 use crate::iterator::{MapIterator, read_events};
+use crate::maps::SelectionMaps;
 use crate::program_info::ProgramInfo;
 use crate::programs::{Kind, Outcome, PROGRAMS, Program, ProgramStatus};
+use crate::selection::Selection;
 
 /// The compiled kernel side.
 pub(crate) static OBJECT: &[u8] = include_bytes_aligned!(env!("WEIR_BPF_OBJECT"));
@@ -36,10 +36,8 @@ unsafe impl Pod for Tally {}
 /// What to capture, and with how much memory.
 #[derive(Debug, Clone)]
 pub struct KernelOptions {
-    /// The cgroups to watch; none means the root of the hierarchy.
-    pub cgroups: Vec<PathBuf>,
-    /// Bytes of a message that are copied at most.
-    pub message_prefix: u32,
+    /// What to capture at first.
+    pub selection: Selection,
     /// Bytes of the ring for payload; a power of two, at least a page.
     pub payload_ring_bytes: u32,
     /// Bytes of the ring for control records; a power of two, at least a page.
@@ -49,8 +47,7 @@ pub struct KernelOptions {
 impl Default for KernelOptions {
     fn default() -> Self {
         Self {
-            cgroups: Vec::new(),
-            message_prefix: 16 * 1024,
+            selection: Selection::default(),
             payload_ring_bytes: 16 * 1024 * 1024,
             control_ring_bytes: 4 * 1024 * 1024,
         }
@@ -84,12 +81,16 @@ pub struct TotalCount {
 /// The loaded and attached programs. Dropping it detaches them, and so does the end of the process, however it ends.
 pub struct Kernel {
     ebpf: Ebpf,
-    targets: Vec<Target>,
+    selection: Selection,
+    maps: SelectionMaps,
+    target_ids: HashMap<MapData, u64, u8>,
+    targets: Vec<Attached>,
     programs: Vec<ProgramStatus>,
     control: RingBuf<MapData>,
     payload: RingBuf<MapData>,
     udp_flows: HashMap<MapData, UdpKey, UdpCounters>,
     losses: PerCpuArray<MapData, Tally>,
+    left_out: PerCpuArray<MapData, Tally>,
     totals: PerCpuArray<MapData, Tally>,
     counters: Option<MapIterator>,
     /// A payload record that was read too early.
@@ -176,47 +177,47 @@ impl Kernel {
 
     /// As [`Self::load`], also where a program is refused without which there is no capture.
     pub(crate) fn load_what_works(options: &KernelOptions) -> Result<Self, LoadError> {
-        let targets = cgroup::targets(&options.cgroups)?;
+        let KernelOptions {
+            selection,
+            payload_ring_bytes,
+            control_ring_bytes,
+        } = options;
+        selection.check()?;
+        let targets = cgroup::targets(&selection.cgroups, &selection.patterns, Missing::Refuse)?;
         let btf = Btf::from_sys_fs().map_err(|error| LoadError::Btf(describe(&error)))?;
-        let is_root = cgroup::mount_point()
-            .is_some_and(|mount| targets.iter().any(|target| target.path == mount));
         let mut ebpf = EbpfLoader::new()
             .btf(Some(&btf))
-            .override_global("capture_all", &u8::from(is_root), true)
-            .override_global("message_prefix", &options.message_prefix, true)
             .override_global("sender_is_known", &u8::from(can_tell_sender()), true)
-            .map_max_entries("payload", options.payload_ring_bytes)
-            .map_max_entries("control", options.control_ring_bytes)
+            .map_max_entries("payload", *payload_ring_bytes)
+            .map_max_entries("control", *control_ring_bytes)
             .load(OBJECT)
             .map_err(|error| LoadError::Object(describe(&error)))?;
 
-        let mut target_ids: HashMap<_, u64, u8> = map(&mut ebpf, "targets")?;
-        for target in &targets {
-            target_ids
-                .insert(target.id, 1, 0)
-                .map_err(|error| LoadError::Object(describe(&error)))?;
-        }
-        let control = map(&mut ebpf, "control")?;
-        let payload = map(&mut ebpf, "payload")?;
-        let udp_flows = map(&mut ebpf, "udp_flows")?;
-        let losses = map(&mut ebpf, "losses")?;
-        let totals = map(&mut ebpf, "totals")?;
-
         let mut kernel = Self {
-            ebpf,
-            targets,
+            selection: selection.clone(),
+            maps: SelectionMaps::take(&mut ebpf)?,
+            target_ids: map(&mut ebpf, "targets")?,
+            targets: Vec::new(),
             programs: Vec::new(),
-            control,
-            payload,
-            udp_flows,
-            losses,
-            totals,
+            control: map(&mut ebpf, "control")?,
+            payload: map(&mut ebpf, "payload")?,
+            udp_flows: map(&mut ebpf, "udp_flows")?,
+            losses: map(&mut ebpf, "losses")?,
+            left_out: map(&mut ebpf, "left_out")?,
+            totals: map(&mut ebpf, "totals")?,
             counters: None,
             held: Vec::new(),
             taken: Taken::default(),
-            payload_fill: RingFill::empty("payload", options.payload_ring_bytes),
-            control_fill: RingFill::empty("control", options.control_ring_bytes),
+            payload_fill: RingFill::empty("payload", *payload_ring_bytes),
+            control_fill: RingFill::empty("control", *control_ring_bytes),
+            ebpf,
         };
+        let written = kernel.maps.write(selection, is_whole_machine(&targets))?;
+        kernel.maps.put_in_force(written)?;
+        for target in &targets {
+            kernel.name_target(target.id)?;
+        }
+        kernel.targets = targets.into_iter().map(Attached::new).collect();
         for program in PROGRAMS {
             let outcome = match kernel.attach(program, &btf) {
                 Ok(()) => Outcome::Attached,
@@ -232,32 +233,23 @@ impl Kernel {
         Ok(kernel)
     }
 
+    fn name_target(&mut self, id: u64) -> Result<(), LoadError> {
+        self.target_ids
+            .insert(id, 1, 0)
+            .map_err(|error| LoadError::Object(describe(&error)))
+    }
+
     fn attach(&mut self, program: &'static Program, btf: &Btf) -> Result<(), String> {
         let loaded = self
             .ebpf
             .program_mut(program.name)
             .ok_or("it is not in the object")?;
-        // A link to a cgroup leaves the programs of others on it alone, without a flag (since 5.7).
-        let mode = CgroupAttachMode::Single;
-        let directories = self.targets.iter().map(|target| &target.directory);
         let attached: Result<(), ProgramError> = (|| {
             match program.kind {
-                Kind::CgroupIngress | Kind::CgroupEgress => {
-                    let direction = match program.kind {
-                        Kind::CgroupIngress => CgroupSkbAttachType::Ingress,
-                        _ => CgroupSkbAttachType::Egress,
-                    };
-                    let packets: &mut CgroupSkb = loaded.try_into()?;
-                    packets.load()?;
-                    for directory in directories {
-                        packets.attach(directory, direction, mode)?;
-                    }
-                }
-                Kind::CgroupSock => {
-                    let sockets: &mut CgroupSock = loaded.try_into()?;
-                    sockets.load()?;
-                    for directory in directories {
-                        sockets.attach(directory, mode)?;
+                Kind::CgroupIngress | Kind::CgroupEgress | Kind::CgroupSock => {
+                    attachment::load(loaded)?;
+                    for target in &mut self.targets {
+                        target.attach(program.kind, loaded)?;
                     }
                 }
                 Kind::Tracepoint(name) => {
@@ -282,6 +274,97 @@ impl Kernel {
         Ok(())
     }
 
+    /// Captures this from now on. Where it cannot be done, what was captured before goes on.
+    ///
+    /// # Errors
+    ///
+    /// Where the selection makes no sense, names a cgroup that is not there, or the programs cannot be attached to one.
+    pub fn select(&mut self, selection: &Selection) -> Result<(), LoadError> {
+        selection.check()?;
+        let targets = cgroup::targets(&selection.cgroups, &selection.patterns, Missing::Refuse)?;
+        self.change(selection, targets)
+    }
+
+    /// Looks whether the cgroups that are meant have gone or come since; returns whether that is so. One that cannot be
+    /// attached to is an error, and the others are captured all the same as before.
+    pub fn follow_cgroups(&mut self) -> Result<bool, LoadError> {
+        let Selection {
+            cgroups, patterns, ..
+        } = &self.selection;
+        let targets = cgroup::targets(cgroups, patterns, Missing::LeaveOut)?;
+        let is_same = targets.len() == self.targets.len()
+            && targets
+                .iter()
+                .zip(&self.targets)
+                .all(|(found, attached)| found.id == attached.target.id);
+        if is_same {
+            return Ok(false);
+        }
+        if targets.len() == cgroup::MAX_TARGETS {
+            tracing::warn!(
+                "no more than {} cgroups are captured; name one above them",
+                cgroup::MAX_TARGETS
+            );
+        }
+        let selection = self.selection.clone();
+        self.change(&selection, targets)?;
+        Ok(true)
+    }
+
+    /// Attaches to what is new before anything is detached, and takes everything back where that fails. `targets` are in
+    /// order of their paths.
+    fn change(&mut self, selection: &Selection, targets: Vec<Target>) -> Result<(), LoadError> {
+        let written = self.maps.write(selection, is_whole_machine(&targets))?;
+        let ids: Vec<u64> = targets.iter().map(|target| target.id).collect();
+        let before = self.maps.put_in_force(written)?;
+        let added = match self.attach_new(targets) {
+            Ok(added) => added,
+            Err(error) => {
+                let failed = self.maps.put_in_force(before)?;
+                self.maps.forget(&failed);
+                return Err(error);
+            }
+        };
+        self.maps.forget(&before);
+        let (kept, gone): (Vec<Attached>, Vec<Attached>) = std::mem::take(&mut self.targets)
+            .into_iter()
+            .partition(|attached| ids.contains(&attached.target.id));
+        for attached in gone {
+            // Absent already: nothing to do. Its links end with it.
+            let _ = self.target_ids.remove(&attached.target.id);
+        }
+        self.targets = kept.into_iter().chain(added).collect();
+        self.targets
+            .sort_by(|one, other| one.target.path.cmp(&other.target.path));
+        self.selection = selection.clone();
+        Ok(())
+    }
+
+    fn attach_new(&mut self, targets: Vec<Target>) -> Result<Vec<Attached>, LoadError> {
+        let mut added: Vec<Attached> = Vec::new();
+        for target in targets {
+            let is_known = |attached: &Attached| attached.target.id == target.id;
+            if self.targets.iter().any(is_known) {
+                continue;
+            }
+            let attached = self.name_target(target.id).and_then(|()| {
+                let mut attached = Attached::new(target);
+                attached.attach_all(&mut self.ebpf, &self.programs)?;
+                Ok(attached)
+            });
+            match attached {
+                Ok(attached) => added.push(attached),
+                Err(error) => {
+                    for attached in &added {
+                        let _ = self.target_ids.remove(&attached.target.id);
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        Ok(added)
+    }
+
     fn link_counters(&self, program: &str) -> io::Result<MapIterator> {
         let fd = self
             .ebpf
@@ -297,32 +380,28 @@ impl Kernel {
 
     /// Asks the kernel about each program, and looks whether the cgroups are still there.
     pub fn look_at_programs(&mut self) {
-        let are_gone = !self.targets.iter().any(Target::is_there);
+        // A pattern waits for cgroups to come.
+        let are_gone = self.selection.patterns.is_empty() && !self.targets().any(Target::is_there);
         for status in &mut self.programs {
             let loaded = self.ebpf.program(status.program.name);
             let fd = loaded.and_then(|program| program.fd().ok());
             let info = fd.and_then(|fd| ProgramInfo::read(fd.as_fd()).ok());
             status.info = info.unwrap_or_default();
             let is_at_cgroup = status.program.kind.is_at_cgroup();
-            if are_gone && is_at_cgroup && status.outcome == Outcome::Attached {
-                status.outcome = Outcome::Detached("its cgroups were removed".to_owned());
+            match &status.outcome {
+                Outcome::Attached if are_gone && is_at_cgroup => {
+                    status.outcome = Outcome::Detached("its cgroups were removed".to_owned());
+                }
+                Outcome::Detached(_) if !are_gone => status.outcome = Outcome::Attached,
+                _ => {}
             }
         }
     }
 
     /// Takes the programs away that look at packets; what they handed over stays in the ring.
     pub fn stop_packets(&mut self) {
-        for program in PROGRAMS {
-            if !matches!(program.kind, Kind::CgroupIngress | Kind::CgroupEgress) {
-                continue;
-            }
-            let loaded = self.ebpf.program_mut(program.name);
-            if let Some(packets) = loaded.and_then(|it| <&mut CgroupSkb>::try_from(it).ok())
-                && let Err(error) = packets.unload()
-            {
-                // It was refused, or its cgroup is gone; the end of the process takes away the rest.
-                tracing::debug!(program = program.name, %error, "nothing to take away");
-            }
+        for target in &mut self.targets {
+            target.detach_packets();
         }
     }
 
@@ -331,9 +410,27 @@ impl Kernel {
         &self.programs
     }
 
-    /// The cgroups that are captured.
-    pub fn targets(&self) -> &[Target] {
-        &self.targets
+    /// The cgroups that the programs are attached to.
+    pub fn targets(&self) -> impl Iterator<Item = &Target> {
+        self.targets.iter().map(|attached| &attached.target)
+    }
+
+    /// What is captured.
+    pub fn selection(&self) -> &Selection {
+        &self.selection
+    }
+
+    /// Counts the changes of what is captured.
+    pub fn generation(&self) -> u32 {
+        self.maps.generation()
+    }
+
+    /// Packets that were left out by choice since the start, by reason.
+    pub fn left_out(&self) -> impl Iterator<Item = (&'static str, Tally)> {
+        LEFT_OUT_REASONS
+            .into_iter()
+            .zip(1..)
+            .map(|(reason, index)| (reason, sum(&self.left_out, index)))
     }
 
     /// Takes every control record that is there.
@@ -479,7 +576,13 @@ pub(crate) fn can_tell_sender() -> bool {
     .all(|helper| is_helper_supported(ProgramType::CgroupSkb, helper).unwrap_or(false))
 }
 
-fn map<T: TryFrom<Map>>(ebpf: &mut Ebpf, name: &str) -> Result<T, LoadError> {
+/// Whether the root of the hierarchy is among them.
+fn is_whole_machine(targets: &[Target]) -> bool {
+    cgroup::mount_point().is_some_and(|mount| targets.iter().any(|target| target.path == mount))
+}
+
+/// Takes a map out of the object.
+pub(crate) fn map<T: TryFrom<Map>>(ebpf: &mut Ebpf, name: &str) -> Result<T, LoadError> {
     ebpf.take_map(name)
         .and_then(|map| T::try_from(map).ok())
         .ok_or_else(|| LoadError::Object(format!("the map {name} is not what it should be")))

@@ -87,7 +87,7 @@ pub const PROGRAMS: &[Program] = &[
         kind: Kind::Tracepoint("cgroup_mkdir"),
         hook: "tp_btf/cgroup_mkdir",
         required: false,
-        costs: "cgroup, container_id and what follows from them stay empty for cgroups that are gone within milliseconds",
+        costs: "new cgroups that a pattern means are captured up to a second later; cgroup, container_id and what follows from them stay empty for cgroups that are gone within milliseconds",
         since: "5.5",
     },
     Program {

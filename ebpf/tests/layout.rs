@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::mem::offset_of;
 
 use weir_ebpf::events::{
-    CgroupEvent, Endpoints, ExecEvent, ExitEvent, ForkEvent, Owner, PayloadEvent, ReleaseEvent,
-    Tally, TcpEvent, UdpCounters, UdpEvent, UdpKey,
+    CaptureSettings, CgroupEvent, Endpoints, ExecEvent, ExitEvent, ForkEvent, Owner, PayloadEvent,
+    ReleaseEvent, Tally, TcpEvent, UdpCounters, UdpEvent, UdpKey,
 };
 
 /// Just enough of the BTF format (Linux, Documentation/bpf/btf.rst) to read the members of structures.
@@ -147,5 +147,17 @@ fn the_rust_structures_mirror_those_of_the_object() {
         parent_exec_id
     );
     same_layout!(structures, "cgroup_event", CgroupEvent, time_ns, id);
+    same_layout!(
+        structures,
+        "capture_settings",
+        CaptureSettings,
+        generation,
+        message_prefix,
+        protocols,
+        checks,
+        capture_all,
+        tell_cgroups,
+        reserved
+    );
     same_layout!(structures, "tally", Tally, events, bytes);
 }

@@ -1,12 +1,18 @@
-//! Keeps secrets out of rows: header values, query parameters, userinfo in addresses.
+//! Keeps secrets out of rows: header values, query parameters, userinfo in addresses, fields of bodies.
 //!
 //! What is replaced becomes [`MARKER`], so that a reader sees that something was there. When in doubt, it is replaced:
-//! names of parameters are kept, values only of parameters on an allow list, and what has no name is no name. Captured
-//! bodies are not redacted; their capture is off unless asked for.
+//! names of parameters are kept, values only of parameters on an allow list, and what has no name is no name. Of bodies
+//! that nobody can look into (compressed ones) nothing is kept.
 
+mod body;
 mod names;
+mod scrub;
 
 use std::borrow::Cow;
+
+use regex::Regex;
+
+use scrub::Form;
 
 /// Stands for a value that was left out.
 pub const MARKER: &str = "[redacted]";
@@ -39,12 +45,33 @@ const SCHEMES: &[&str] = &[
 ];
 
 /// What is replaced, and what is not.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Redaction {
     is_on: bool,
     allowed_parameters: Vec<String>,
     secret_headers: Vec<String>,
+    secret_fields: Vec<String>,
+    patterns: Vec<Regex>,
 }
+
+/// A pattern that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PatternError {
+    /// It is no regular expression.
+    #[error("the pattern {pattern:?} is no regular expression: {reason}")]
+    Syntax {
+        /// The pattern.
+        pattern: String,
+        /// Why.
+        reason: String,
+    },
+    /// It matches the empty text, and so everywhere.
+    #[error("the pattern {0:?} matches nothing at all too; let it ask for a character at least")]
+    Empty(String),
+}
+
+/// Bytes of memory that a compiled pattern takes at most.
+const MAX_PATTERN_BYTES: usize = 1 << 20;
 
 impl Default for Redaction {
     fn default() -> Self {
@@ -52,12 +79,14 @@ impl Default for Redaction {
             is_on: true,
             allowed_parameters: Vec::new(),
             secret_headers: Vec::new(),
+            secret_fields: Vec::new(),
+            patterns: Vec::new(),
         }
     }
 }
 
 impl Redaction {
-    /// Replaces nothing.
+    /// Replaces nothing but what [`Self::with_patterns`] names.
     pub fn off() -> Self {
         Self {
             is_on: false,
@@ -87,33 +116,98 @@ impl Redaction {
         self
     }
 
+    /// Replaces the values of fields of these names (in any case) too, wherever they stand: in bodies, in headers, in
+    /// paths.
+    #[must_use]
+    pub fn with_secret_fields<S: AsRef<str>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        let lower = |name: S| name.as_ref().to_ascii_lowercase();
+        self.secret_fields.extend(names.into_iter().map(lower));
+        self
+    }
+
+    /// Replaces what these regular expressions match too, wherever it stands.
+    ///
+    /// # Errors
+    ///
+    /// Where one is no regular expression, too large, or matches the empty text.
+    pub fn with_patterns<S: AsRef<str>>(mut self, patterns: &[S]) -> Result<Self, PatternError> {
+        for pattern in patterns {
+            let pattern = pattern.as_ref();
+            let compiled = regex::RegexBuilder::new(pattern)
+                .size_limit(MAX_PATTERN_BYTES)
+                .build()
+                .map_err(|error| PatternError::Syntax {
+                    pattern: pattern.to_owned(),
+                    reason: error.to_string(),
+                })?;
+            if compiled.is_match("") {
+                return Err(PatternError::Empty(pattern.to_owned()));
+            }
+            self.patterns.push(compiled);
+        }
+        Ok(self)
+    }
+
     /// The value of a header, by its name in lower case. Of `Basic abc` the scheme stays.
     pub fn header<'v>(&self, name: &str, value: &'v str) -> Cow<'v, str> {
         if !self.is_on {
-            return Cow::Borrowed(value);
+            return self.without_matches(Cow::Borrowed(value));
         }
         if self.is_secret_header(name) || is_challenge_with_secret(name, value) {
             return Cow::Owned(keep_scheme(value));
         }
-        if !has_suspect_byte(value.as_bytes()) {
-            return Cow::Borrowed(value);
+        let redacted = if names::is_address_header(name) {
+            if scrub::holds_any(value.as_bytes(), &OF_ADDRESS) {
+                Cow::Owned(self.address(value))
+            } else {
+                Cow::Borrowed(value)
+            }
+        } else if name == "host" {
+            host_header(value)
+        } else if scrub::holds_any(value.as_bytes(), &OF_ADDRESS) {
+            self.addresses_within(value)
+        } else {
+            Cow::Borrowed(value)
+        };
+        self.without_matches(self.scrubbed(redacted, Form::Text))
+    }
+
+    /// The host of an authority or a Host header, with its port, without userinfo, in lower case; `None` if empty.
+    pub fn host(&self, authority: &str) -> Option<String> {
+        let host = host_of(authority)?;
+        Some(self.without_matches(Cow::Owned(host)).into_owned())
+    }
+
+    fn scrubbed<'v>(&self, text: Cow<'v, str>, form: Form) -> Cow<'v, str> {
+        if !scrub::is_suspect(text.as_bytes()) {
+            return text;
         }
-        if names::is_address_header(name) {
-            return Cow::Owned(self.address(value));
+        match scrub::scrub(text.as_bytes(), form, |name| self.is_secret_field(name)) {
+            Some(scrubbed) => Cow::Owned(String::from_utf8_lossy(&scrubbed).into_owned()),
+            None => text,
         }
-        if name == "host" {
-            return match value.rsplit_once('@') {
-                Some((_, host)) => Cow::Owned(format!("{MARKER}@{host}")),
-                None => Cow::Borrowed(value),
-            };
+    }
+
+    fn is_secret_field(&self, name: &[u8]) -> bool {
+        self.secret_fields
+            .iter()
+            .any(|field| field.as_bytes().eq_ignore_ascii_case(name))
+    }
+
+    /// The text without what the patterns match.
+    fn without_matches<'v>(&self, mut text: Cow<'v, str>) -> Cow<'v, str> {
+        for pattern in &self.patterns {
+            if let Cow::Owned(replaced) = pattern.replace_all(&text, regex::NoExpand(MARKER)) {
+                text = Cow::Owned(replaced);
+            }
         }
-        self.addresses_within(value)
+        text
     }
 
     /// A query, without its question mark: `a=1&b` becomes `a=[redacted]&[redacted]`.
     pub fn query(&self, query: &str) -> String {
         if !self.is_on {
-            return query.to_owned();
+            return self.without_matches(Cow::Borrowed(query)).into_owned();
         }
         let mut redacted = String::with_capacity(query.len() + MARKER.len());
         for parameter in query.split_inclusive(['&', ';']) {
@@ -121,60 +215,51 @@ impl Redaction {
             self.parameter(bare, &mut redacted);
             redacted.push_str(&parameter[bare.len()..]);
         }
-        redacted
+        self.without_matches(Cow::Owned(redacted)).into_owned()
     }
 
-    /// A path: the values of path parameters that name a secret (`;jsessionid=...`), and what follows an encoded
-    /// question mark, are replaced.
+    /// A path: userinfo and fields whose name tells of a secret (`;jsessionid=...`) are replaced, and what follows an
+    /// encoded question mark.
     pub fn path<'p>(&self, path: &'p str) -> Cow<'p, str> {
-        const SUSPECT: [bool; 256] = set_of(b";%@");
-        if !path.bytes().any(|byte| SUSPECT[usize::from(byte)]) {
-            return Cow::Borrowed(path);
+        if !self.is_on {
+            return self.without_matches(Cow::Borrowed(path));
         }
-        let has_parameters = path.contains(';');
-        let encoded_query = find_encoded_question_mark(path);
         let has_userinfo = !path.starts_with('/') && path.contains('@');
-        if !self.is_on || !(has_parameters || encoded_query.is_some() || has_userinfo) {
-            return Cow::Borrowed(path);
-        }
-        let (path, has_query) = match encoded_query {
-            Some(at) => (&path[..at], true),
-            None => (path, false),
-        };
-        let path = match path.rsplit_once('@') {
-            Some((_, host)) if has_userinfo => format!("{MARKER}@{host}"),
-            _ => path.to_owned(),
-        };
-        let mut redacted = String::with_capacity(path.len());
-        for (index, segment) in path.split('/').enumerate() {
-            if index > 0 {
-                redacted.push('/');
-            }
-            for (index, part) in segment.split(';').enumerate() {
-                if index > 0 {
-                    redacted.push(';');
+        let redacted = match (find_encoded_question_mark(path), has_userinfo) {
+            (None, false) => Cow::Borrowed(path),
+            (encoded_query, _) => {
+                let path = encoded_query.map_or(path, |at| &path[..at]);
+                let mut redacted = match path.rsplit_once('@') {
+                    Some((_, host)) if has_userinfo => format!("{MARKER}@{host}"),
+                    _ => path.to_owned(),
+                };
+                if encoded_query.is_some() {
+                    redacted.push_str("%3F");
+                    redacted.push_str(MARKER);
                 }
-                match part.split_once('=') {
-                    Some((name, _)) if index > 0 && names::is_secret_parameter(name) => {
-                        redacted.push_str(name);
-                        redacted.push('=');
-                        redacted.push_str(MARKER);
-                    }
-                    _ => redacted.push_str(part),
-                }
+                Cow::Owned(redacted)
             }
+        };
+        self.without_matches(self.scrubbed(redacted, Form::Path))
+    }
+
+    /// The beginning of a path that may go on: as [`Self::path`], and an authority that may go on as userinfo is replaced.
+    pub fn cut_path<'p>(&self, path: &'p str) -> Cow<'p, str> {
+        let is_begun = |authority: &str| !authority.contains(['/', '?', '#', '@']);
+        match path.rfind("//") {
+            Some(slashes) if self.is_on && is_begun(&path[slashes + 2..]) => {
+                let mut redacted = self.path(&path[..slashes + 2]).into_owned();
+                redacted.push_str(MARKER);
+                Cow::Owned(redacted)
+            }
+            _ => self.path(path),
         }
-        if has_query {
-            redacted.push_str("%3F");
-            redacted.push_str(MARKER);
-        }
-        Cow::Owned(redacted)
     }
 
     /// An address, absolute or relative: userinfo, query values and the fragment are replaced.
     pub fn address(&self, address: &str) -> String {
         if !self.is_on {
-            return address.to_owned();
+            return self.without_matches(Cow::Borrowed(address)).into_owned();
         }
         let (address, fragment) = match address.split_once('#') {
             Some((address, fragment)) => (address, Some(fragment)),
@@ -197,7 +282,9 @@ impl Redaction {
                     redacted.push('@');
                     redacted.push_str(host);
                 }
-                None => redacted.push_str(authority),
+                // A slash in a password ends the authority before its `@`.
+                None if has_port_or_none(authority) => redacted.push_str(authority),
+                None => redacted.push_str(MARKER),
             }
             redacted.push_str(&self.path(path));
         } else {
@@ -269,27 +356,42 @@ impl Redaction {
     }
 }
 
+/// Whether what follows the last colon of an authority is a port, or nothing does.
+fn has_port_or_none(authority: &str) -> bool {
+    let after_address = authority.rsplit(']').next().unwrap_or_default();
+    after_address
+        .split_once(':')
+        .is_none_or(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
 /// The host of an authority or a Host header, with its port, without userinfo, in lower case; `None` if empty.
-pub fn host_of(authority: &str) -> Option<String> {
+fn host_of(authority: &str) -> Option<String> {
     let host = authority.rsplit('@').next().unwrap_or_default().trim();
+    // Neither a host nor a port has these; what follows one of them is no part of it.
+    let end = host
+        .find(['/', '?', '#', '\\', ' ', '\t', ',', ';', '='])
+        .unwrap_or(host.len());
+    let host = &host[..end];
+    let host = if has_port_or_none(host) {
+        host
+    } else {
+        host.rsplit_once(':').map_or(host, |(host, _)| host)
+    };
     (!host.is_empty()).then(|| host.to_ascii_lowercase())
 }
 
-/// Whether a value holds a character that begins or ends what may be secret in an address.
-fn has_suspect_byte(value: &[u8]) -> bool {
-    const SUSPECT: [bool; 256] = set_of(b"?@#;");
-    value.iter().any(|byte| SUSPECT[usize::from(*byte)])
-}
-
-/// For each byte whether it is among these.
-const fn set_of(bytes: &[u8]) -> [bool; 256] {
-    let mut set = [false; 256];
-    let mut index = 0;
-    while index < bytes.len() {
-        set[bytes[index] as usize] = true;
-        index += 1;
+/// The value of a Host header: what is no host is replaced.
+fn host_header(value: &str) -> Cow<'_, str> {
+    let host = value.trim();
+    match host_of(host) {
+        Some(known) if known.eq_ignore_ascii_case(host) => Cow::Borrowed(value),
+        Some(known) if host.to_ascii_lowercase().ends_with(&known) => {
+            Cow::Owned(format!("{MARKER}@{known}"))
+        }
+        Some(known) => Cow::Owned(format!("{known}{MARKER}")),
+        None if host.is_empty() => Cow::Borrowed(value),
+        None => Cow::Borrowed(MARKER),
     }
-    set
 }
 
 /// Names of parameters are kept as they are written; an encoded one may hide a separator and what follows it.
@@ -305,7 +407,14 @@ const fn is_plain_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b',' | b':')
 }
 
+/// Bytes that begin or end what may be secret in an address.
+const OF_ADDRESS: [bool; 256] = scrub::set_of(b"?@#;%");
+
 fn find_encoded_question_mark(path: &str) -> Option<usize> {
+    if !path.contains('%') {
+        // Looking for one byte is much less work than for three.
+        return None;
+    }
     path.find("%3F").or_else(|| path.find("%3f"))
 }
 
@@ -325,7 +434,7 @@ fn keep_scheme(value: &str) -> String {
                 .iter()
                 .any(|known| known.eq_ignore_ascii_case(scheme)) =>
         {
-            [scheme, MARKER].join(" ")
+            format!("{scheme} {MARKER}")
         }
         _ => MARKER.to_owned(),
     }

@@ -1,5 +1,6 @@
 //! The settings of `weir serve`: the same names on the command line and in the configuration file.
 
+mod capture;
 mod parse;
 mod queries;
 mod retain;
@@ -14,6 +15,7 @@ use serde::Deserialize;
 use weir_ingest::identity::ServiceRule;
 use weir_storage::{Fsync, Retention, TableId};
 
+pub(crate) use capture::{CaptureSettings, CaptureSettingsError};
 pub(crate) use parse::parse_store;
 use parse::{duration, fsync, parse_fsync, parse_size, size, store};
 pub(crate) use queries::QueryConfig;
@@ -40,7 +42,7 @@ const DEFAULT_FLOW_INTERVAL: Duration = Duration::from_secs(10);
 const DEFAULT_DNS_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The settings as written, on the command line or in the file; what is not written has its default.
-#[derive(Debug, Default, clap::Args, Deserialize)]
+#[derive(Debug, Default, Clone, clap::Args, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Settings {
     /// Directory of the data [default: ./weir-data]
@@ -87,6 +89,10 @@ pub(crate) struct Settings {
     /// Directory of a cgroup v2 to watch, with all below it; may be repeated [default: the whole machine]
     #[arg(long, value_name = "PATH")]
     pub cgroup: Vec<PathBuf>,
+
+    /// In the file, `[capture]`: what to capture and to keep. The cgroups of the command line win over those in it.
+    #[arg(skip)]
+    pub capture: CaptureSettings,
 
     /// Answer queries only: load no eBPF program
     #[arg(long)]
@@ -193,8 +199,8 @@ pub(crate) struct Config {
     pub store: Option<String>,
     /// Bytes of files that may stay on the disk beside it.
     pub local_cache: u64,
-    /// The cgroups to watch; empty is the root of the hierarchy.
-    pub cgroups: Vec<PathBuf>,
+    /// What to capture and to keep, every member written.
+    pub choice: CaptureSettings,
     /// Whether to capture.
     pub capture: bool,
     /// Name of this machine in every row and file.
@@ -236,6 +242,14 @@ pub(crate) enum ConfigError {
         /// What and where.
         message: String,
     },
+    /// What to capture makes no sense.
+    #[error("in what to capture, {0}")]
+    Capture(#[from] CaptureSettingsError),
+    /// The cgroups to capture are in two places.
+    #[error(
+        "the configuration file names cgroups twice, as `cgroup` and in `[capture]` as `cgroups`; write one of them"
+    )]
+    TwoCgroups,
     /// A node without a name.
     #[error("the node's name is empty; name it with --node")]
     NoNode,
@@ -275,6 +289,7 @@ impl Config {
             store,
             local_cache,
             cgroup,
+            capture: _,
             no_capture,
             node,
             host_root,
@@ -285,11 +300,17 @@ impl Config {
             fsync,
             ..
         } = flags;
-        let cgroups = if cgroup.is_empty() {
-            file.cgroup
-        } else {
-            cgroup
-        };
+        let mut choice = file.capture;
+        if !file.cgroup.is_empty() && choice.cgroups.is_some() {
+            return Err(ConfigError::TwoCgroups);
+        }
+        for cgroups in [file.cgroup, cgroup] {
+            if !cgroups.is_empty() {
+                choice.cgroups = Some(cgroups);
+            }
+        }
+        let choice = choice.over(&CaptureSettings::usual());
+        choice.choice()?;
         let retain = if retain.is_empty() {
             file.retain
         } else {
@@ -311,7 +332,7 @@ impl Config {
                 .or(file.local_cache)
                 .unwrap_or(DEFAULT_LOCAL_CACHE)
                 .as_u64(),
-            cgroups,
+            choice,
             capture: !(no_capture || file.no_capture),
             node: node_name(node.or(file.node))?,
             host_root: host_root.or(file.host_root).unwrap_or_else(|| "/".into()),
@@ -361,6 +382,11 @@ fn memory_bytes(memory: ByteSize) -> Result<usize, ConfigError> {
         return Err(ConfigError::Memory(memory));
     }
     usize::try_from(memory.as_u64()).map_err(|_| ConfigError::Memory(memory))
+}
+
+/// What of HTTP the file says to keep; this alone matters to an import.
+pub(crate) fn http_of(file: &Path) -> Result<weir_ingest::http::Config, ConfigError> {
+    Ok(read(file)?.capture.http()?)
 }
 
 fn read(path: &Path) -> Result<Settings, ConfigError> {
@@ -420,7 +446,7 @@ memory = '1MiB'
 \
              cgroup = ['/a', '/b']\nflow-interval = '2s'\nfsync = 'never'\nnode = 'file'\n\
              spill-age = '5s'\nstore = 's3://bucket/a/'\nlocal-cache = '1GB'\nretain = ['flows=1h', '*=1GB']\n\
-             max-queries = 3\nmax-rows = 7\nhost-root = '/host'\npayload-ring = '64KiB'\n",
+             max-queries = 3\nmax-rows = 7\nhost-root = '/host'\npayload-ring = '64KiB'\n[capture]\nbody-bytes = 512\n",
         );
         let flags = Settings {
             node: Some("flag".to_owned()),
@@ -448,7 +474,11 @@ memory = '1MiB'
                 )],
                 store: Some("s3://bucket/a".to_owned()),
                 local_cache: 1_000_000_000,
-                cgroups: vec!["/c".into()],
+                choice: CaptureSettings {
+                    cgroups: Some(vec!["/c".into()]),
+                    body_bytes: Some(512),
+                    ..CaptureSettings::usual()
+                },
                 capture: false,
                 node: "flag".into(),
                 host_root: "/host".into(),
@@ -501,6 +531,9 @@ memory = '1MiB'
             "service = 'shop'",
             "retain = ['flows']",
             "retain = ['flows=1d', 'flows=1GB']",
+            "cgroup = ['/a']\n[capture]\ncgroups = ['/b']",
+            "[capture]\nprotocols = ['tls']",
+            "[capture]\nbodies = true",
         ] {
             let file = file_with(text);
             assert!(

@@ -7,7 +7,7 @@
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ use weir_storage::{
 };
 
 use crate::capture::{CannotCapture, CaptureState};
-use crate::config::Config;
+use crate::config::{Config, Settings};
 use crate::flight::FlightServer;
 use crate::http::{App, Metrics, router};
 use crate::scripts;
@@ -85,22 +85,31 @@ pub(crate) enum ServiceError {
     },
 }
 
-/// Runs until a signal ends it.
-pub(crate) fn run(config: Config) -> Result<(), ServiceError> {
+/// Runs until a signal ends it. `source` is where the settings come from; SIGHUP reads it again.
+pub(crate) fn run(config: Config, source: &Source) -> Result<(), ServiceError> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("weir-server")
         .enable_all()
         .build()
         .map_err(start_error("start the server's threads"))?
-        .block_on(serve(config))
+        .block_on(serve(config, source))
 }
 
 fn start_error(action: &'static str) -> impl FnOnce(io::Error) -> ServiceError {
     move |source| ServiceError::Start { action, source }
 }
 
-async fn serve(config: Config) -> Result<(), ServiceError> {
+/// Where the settings come from.
+#[derive(Debug)]
+pub(crate) struct Source {
+    /// Those of the command line.
+    pub flags: Settings,
+    /// The configuration file.
+    pub file: Option<PathBuf>,
+}
+
+async fn serve(config: Config, source: &Source) -> Result<(), ServiceError> {
     let mut signals = Signals::listen()?;
     let listener = listen("--listen", &config.listen).await?;
     let flight = match &config.flight_listen {
@@ -109,10 +118,12 @@ async fn serve(config: Config) -> Result<(), ServiceError> {
     };
     let service = Service::start(&config, listener, flight).await?;
     service.announce(&config);
-    signals.next().await;
+    while signals.next().await == Asked::Reload {
+        service.reload(&config, source).await;
+    }
     tracing::info!("stopping; a second signal ends at once");
     tokio::spawn(async move {
-        signals.next().await;
+        while signals.next().await == Asked::Reload {}
         std::process::exit(130);
     });
     service.stop(&config).await
@@ -227,7 +238,7 @@ impl Service {
     /// Says on standard output that the service is ready, and where.
     fn announce(&self, config: &Config) {
         let watching = match &self.capture {
-            CaptureState::On(_) => CaptureState::describe(&config.cgroups),
+            CaptureState::On(_) => config.choice.describe(),
             CaptureState::Off => "answering queries only".to_owned(),
         };
         let flight = self.flight.as_ref().map_or_else(String::new, |flight| {
@@ -240,6 +251,36 @@ impl Service {
             self.url,
             config.data.display()
         );
+    }
+
+    /// Reads the configuration again and captures what it says. Where it cannot be used, everything is as before.
+    async fn reload(&self, started_with: &Config, source: &Source) {
+        let config = match Config::resolve(source.flags.clone(), source.file.as_deref()) {
+            Ok(config) => config,
+            Err(error) => {
+                tracing::error!(%error, "the configuration cannot be used; what is captured stays as it is");
+                return;
+            }
+        };
+        let capture = self.capture.clone();
+        let choice = config.choice.clone();
+        let changed = tokio::task::spawn_blocking(move || capture.start_over(&choice)).await;
+        match changed {
+            Ok(Ok(())) => tracing::info!("the configuration was read again"),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "what is captured stays as it is");
+            }
+            Err(error) => tracing::error!(%error, "what is captured may not have changed"),
+        }
+        let others = Config {
+            choice: started_with.choice.clone(),
+            ..config
+        };
+        if others != *started_with {
+            tracing::warn!(
+                "settings beside [capture] have changed; they hold from the next start on"
+            );
+        }
     }
 
     async fn stop(self, config: &Config) -> Result<(), ServiceError> {
@@ -306,7 +347,7 @@ async fn keep_ledger(mut sink: StoreSink, node: Arc<str>) {
 }
 
 /// An empty directory to spill to, or none where it cannot be made: large sorts then fail and say so.
-fn spill_directory(data: &Path) -> Option<std::path::PathBuf> {
+fn spill_directory(data: &Path) -> Option<PathBuf> {
     let directory = data.join(SPILL_DIRECTORY);
     let cleared = match std::fs::remove_dir_all(&directory) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -321,10 +362,18 @@ fn spill_directory(data: &Path) -> Option<std::path::PathBuf> {
     }
 }
 
-/// The signals that end the service.
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Stop,
+    Reload,
+}
+
+/// The signals that the service hears.
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    hangup: Signal,
 }
 
 impl Signals {
@@ -333,13 +382,15 @@ impl Signals {
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,
+            hangup: listen(SignalKind::hangup())?,
         })
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> Asked {
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => Asked::Stop,
+            _ = self.terminate.recv() => Asked::Stop,
+            _ = self.hangup.recv() => Asked::Reload,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A recording of one TCP connection that a test makes packet by packet: pcap, raw IPv4.
+//! A recording of TCP connections, one after the other, that a test makes packet by packet: pcap, raw IPv4.
 
 use std::fs;
 use std::path::Path;
@@ -19,6 +19,7 @@ pub struct Recording {
     pub packets: Vec<Vec<u8>>,
     /// Next sequence numbers of client and server.
     next: [u32; 2],
+    client_port: u16,
 }
 
 impl Default for Recording {
@@ -26,6 +27,7 @@ impl Default for Recording {
         Self {
             packets: Vec::new(),
             next: [1_000, 9_000],
+            client_port: CLIENT.1,
         }
     }
 }
@@ -35,10 +37,18 @@ impl Recording {
     #[must_use]
     pub fn of_a_connection() -> Self {
         let mut recording = Self::default();
-        recording.packet(0, FLAG_SYN, b"");
-        recording.packet(1, FLAG_SYN | FLAG_ACK, b"");
-        recording.packet(0, FLAG_ACK, b"");
+        recording.connect();
         recording
+    }
+
+    /// Another connection begins, from the next port.
+    pub fn connect(&mut self) -> &mut Self {
+        self.client_port += 1;
+        self.next = [1_000, 9_000];
+        self.packet(0, FLAG_SYN, b"");
+        self.packet(1, FLAG_SYN | FLAG_ACK, b"");
+        self.packet(0, FLAG_ACK, b"");
+        self
     }
 
     /// The client sends this in one segment.
@@ -78,7 +88,8 @@ impl Recording {
             let captured = packet.len().min(HEADERS_LEN + most_payload);
             let lengths =
                 [captured, packet.len()].map(|len| u32::try_from(len).unwrap_or(u32::MAX));
-            for field in [1_700_000_000, index * 1_000, lengths[0], lengths[1]] {
+            let (seconds, millis) = (1_700_000_000 + index / 1_000, index % 1_000);
+            for field in [seconds, millis * 1_000, lengths[0], lengths[1]] {
                 file.extend(field.to_le_bytes());
             }
             file.extend(&packet[..captured]);
@@ -87,10 +98,11 @@ impl Recording {
     }
 
     fn packet(&mut self, sender: usize, flags: u8, payload: &[u8]) {
+        let client = (CLIENT.0, self.client_port);
         let [source, destination] = if sender == 0 {
-            [CLIENT, SERVER]
+            [client, SERVER]
         } else {
-            [SERVER, CLIENT]
+            [SERVER, client]
         };
         let [seq, ack] = [self.next[sender], self.next[1 - sender]];
         let ack = if flags & FLAG_ACK == 0 { 0 } else { ack };

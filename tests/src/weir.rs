@@ -132,6 +132,17 @@ impl Weir {
         read(answer, sql)
     }
 
+    /// Status and body of a request of this method with a body of JSON.
+    pub fn send(&self, method: &str, path: &str, json: &str) -> (u16, Vec<u8>) {
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.url))
+            .header("content-type", "application/json")
+            .body(json.to_owned())
+            .expect("a request can be made of it");
+        read(self.http.run(request), path)
+    }
+
     /// The rows that answer a query.
     pub fn rows(&self, sql: &str) -> Vec<Row> {
         let (status, body) = self.post_sql(sql, "json");
@@ -228,6 +239,12 @@ impl Weir {
             "weir ended with {status}; it wrote:\n{}",
             peer.errors()
         );
+    }
+
+    /// Asks it to read its configuration again (SIGHUP).
+    pub fn hang_up(&self) {
+        let peer = self.peer.as_ref().expect("it was not stopped");
+        peer.signal(nix::sys::signal::Signal::SIGHUP);
     }
 
     /// Kills it (SIGKILL) and waits for its end.

@@ -8,9 +8,10 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::cgroup::{self, Missing};
 use crate::kernel::{Kernel, KernelOptions};
 use crate::programs::{Outcome, ProgramStatus};
-use crate::{LoadError, cgroup};
+use crate::{LoadError, Selection};
 
 /// What to examine.
 #[derive(Debug, Clone, Default)]
@@ -188,16 +189,18 @@ impl Drop for OwnCgroup {
 
 fn try_programs(options: &DoctorOptions) -> Result<Vec<ProgramStatus>, LoadError> {
     // A wrong path is an error also where another cgroup is used for the trial.
-    cgroup::targets(&options.cgroups)?;
+    cgroup::targets(&options.cgroups, &[], Missing::Refuse)?;
     let own = OwnCgroup::new();
     let cgroups = own
         .as_ref()
         .map_or_else(|| options.cgroups.clone(), |own| vec![own.0.clone()]);
     let smallest_rings = KernelOptions {
-        cgroups,
+        selection: Selection {
+            cgroups,
+            ..Selection::default()
+        },
         payload_ring_bytes: 64 * 1024,
         control_ring_bytes: 64 * 1024,
-        ..KernelOptions::default()
     };
     let kernel = Kernel::load_what_works(&smallest_rings)?;
     let statuses = kernel.programs().to_vec();

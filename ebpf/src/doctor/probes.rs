@@ -9,7 +9,7 @@ use aya::sys::{is_map_supported, is_program_supported};
 use nix::sys::utsname::uname;
 
 use super::{DoctorOptions, Item, Status};
-use crate::cgroup;
+use crate::cgroup::{self, Missing};
 use crate::kernel::{can_tell_sender, describe};
 
 /// The rights that capture needs.
@@ -82,7 +82,7 @@ fn cgroup_mount() -> Item {
 }
 
 fn targets(options: &DoctorOptions) -> Item {
-    match cgroup::targets(&options.cgroups) {
+    match cgroup::targets(&options.cgroups, &[], Missing::Refuse) {
         Ok(targets) => {
             let paths: Vec<String> = targets
                 .iter()

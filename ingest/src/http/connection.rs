@@ -64,6 +64,11 @@ impl Connection {
         self.is_from_start = true;
     }
 
+    /// Parses by this from now on.
+    pub fn set_config(&mut self, config: &Arc<Config>) {
+        self.config = Arc::clone(config);
+    }
+
     /// The side that sends requests, once it is known.
     pub const fn client(&self) -> Option<Side> {
         self.client

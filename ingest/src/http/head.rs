@@ -12,7 +12,7 @@ use super::detect::{
 use super::mend::mend;
 use super::request_line::{RequestLine, Version, parse_cut_line, parse_line};
 use super::trace::TraceContext;
-use crate::redact::{Redaction, host_of};
+use crate::redact::Redaction;
 use httparse::Header;
 use weir_storage::Pairs;
 
@@ -253,7 +253,7 @@ impl Fields {
         match name {
             "content-length" => self.add_length(&value),
             "transfer-encoding" => self.add_codings(&value),
-            "host" if self.host.is_none() => self.host = host_of(&value),
+            "host" if self.host.is_none() => self.host = redaction.host(&value),
             "content-type" if self.content_type.is_none() => {
                 let media_type = value.split(';').next().unwrap_or_default().trim();
                 self.content_type =

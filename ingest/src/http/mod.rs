@@ -15,6 +15,7 @@ mod detect;
 mod exchange;
 mod half;
 mod head;
+mod keep;
 mod locate;
 mod loss;
 mod matching;
@@ -32,6 +33,7 @@ mod tests;
 pub use connection::Connection;
 pub use detect::{Detection, begins_message, detect};
 pub use exchange::{Endpoints, Exchange, Outcome};
+pub use keep::{HeaderList, HeaderNameError};
 
 use crate::redact::Redaction;
 use crate::sink::Ledger;
@@ -45,10 +47,12 @@ pub struct Config {
     pub max_pending: usize,
     /// Bytes of memory of the requests of a connection that wait for their response; likewise.
     pub max_pending_bytes: usize,
-    /// Bytes of each body that are kept in the row; 0 keeps none and leaves the column NULL. Bodies are not redacted.
+    /// Bytes of each body that are kept in the row; 0 keeps none and leaves the column NULL.
     pub max_body_capture: usize,
     /// What is kept out of the rows.
     pub redaction: Redaction,
+    /// The headers that rows keep.
+    pub headers: HeaderList,
 }
 
 impl Default for Config {
@@ -59,6 +63,7 @@ impl Default for Config {
             max_pending_bytes: 1024 * 1024,
             max_body_capture: 0,
             redaction: Redaction::default(),
+            headers: HeaderList::default(),
         }
     }
 }

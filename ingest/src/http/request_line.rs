@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::detect::{is_simple_request, is_token, split_version};
 use super::head::text;
-use crate::redact::{Redaction, host_of};
+use crate::redact::Redaction;
 
 /// Protocol version of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,7 +150,7 @@ fn parse_target(method: &str, target: &str, is_cut: bool, redaction: &Redaction)
     };
     if method == "CONNECT" {
         return Target {
-            authority: host_of(target).filter(|_| !is_cut),
+            authority: redaction.host(target).filter(|_| !is_cut),
             ..Target::default()
         };
     }
@@ -167,7 +167,7 @@ fn parse_target(method: &str, target: &str, is_cut: bool, redaction: &Redaction)
         {
             let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
             let (authority, rest) = rest.split_at(authority_end);
-            (host_of(authority), rest)
+            (redaction.host(authority), rest)
         }
         _ => (None, target),
     };
@@ -186,7 +186,11 @@ fn parse_target(method: &str, target: &str, is_cut: bool, redaction: &Redaction)
     let path = if path.is_empty() { "/" } else { path };
     Target {
         authority,
-        path: Some(redaction.path(path).into_owned()),
+        path: Some(if is_path_cut {
+            redaction.cut_path(path).into_owned()
+        } else {
+            redaction.path(path).into_owned()
+        }),
         is_path_cut,
         query,
     }

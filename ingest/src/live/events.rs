@@ -130,8 +130,9 @@ pub(super) fn opened(event: &TcpEvent, owner: Option<Arc<Process>>, clock: &Cloc
     }
 }
 
-/// A connection is open of which nothing was told before: it was open when the capture began, or the record of its
-/// opening was lost. The next bytes are somewhere inside its messages; the kernel side counts from the first that count.
+/// A connection is open of which nothing was told before: it was open when the capture began or when it was chosen, or the
+/// record of its opening was lost. The next bytes are somewhere inside its messages; the kernel side counts from the first
+/// that count.
 pub(super) fn found(
     event: &TcpEvent,
     guess: Role,

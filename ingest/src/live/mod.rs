@@ -21,11 +21,13 @@ mod wall;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use weir_ebpf::{Kernel, KernelOptions, LoadError};
+use weir_ebpf::{Kernel, KernelOptions, LoadError, Selection};
 
+use crate::http;
 use crate::identity::ServiceRule;
 use crate::packet::Nanos;
 use crate::sink::Sink;
@@ -36,11 +38,11 @@ use stats::SharedStats;
 
 pub use stats::CaptureStats;
 
-/// What to capture.
+/// What to capture, and how.
 #[derive(Debug, Clone)]
 pub struct CaptureOptions {
-    /// The cgroups to watch; none means the root of the hierarchy, the whole machine.
-    pub cgroups: Vec<PathBuf>,
+    /// What to capture and to keep at first.
+    pub choice: Choice,
     /// Name of this node.
     pub node: Arc<str>,
     /// How often a connection that lives gets a row in `flows`.
@@ -51,20 +53,37 @@ pub struct CaptureOptions {
     pub services: Vec<ServiceRule>,
     /// Where the root of the node's file system is seen, whose files tell the names of containers and pods.
     pub host_root: PathBuf,
-    /// How the kernel side is set up; its cgroups are those above.
-    pub kernel: KernelOptions,
+    /// Bytes of the ring for payload; a power of two, at least a page.
+    pub payload_ring_bytes: u32,
+    /// Bytes of the ring for control records; a power of two, at least a page.
+    pub control_ring_bytes: u32,
+}
+
+/// What can be changed while the capture runs.
+#[derive(Debug, Clone, Default)]
+pub struct Choice {
+    /// What the kernel side captures.
+    pub selection: Selection,
+    /// What is kept of HTTP.
+    pub http: Arc<http::Config>,
 }
 
 impl Default for CaptureOptions {
     fn default() -> Self {
+        let KernelOptions {
+            selection: _,
+            payload_ring_bytes,
+            control_ring_bytes,
+        } = KernelOptions::default();
         Self {
-            cgroups: Vec::new(),
+            choice: Choice::default(),
             node: "localhost".into(),
             flow_interval: Duration::from_secs(10),
             dns_timeout: Duration::from_secs(10),
             services: Vec::new(),
             host_root: PathBuf::from("/"),
-            kernel: KernelOptions::default(),
+            payload_ring_bytes,
+            control_ring_bytes,
         }
     }
 }
@@ -72,9 +91,12 @@ impl Default for CaptureOptions {
 /// Why a capture could not begin or end.
 #[derive(Debug, thiserror::Error)]
 pub enum CaptureError {
-    /// The kernel side could not be loaded.
+    /// The kernel side could not be loaded, or does not take a change.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// It was stopped before.
+    #[error("the capture is stopped")]
+    Stopped,
     /// No thread could be started.
     #[error("cannot start the capture thread: {0}")]
     Thread(std::io::Error),
@@ -88,7 +110,14 @@ pub enum CaptureError {
 pub struct Capture {
     stats: SharedStats,
     stop: Arc<AtomicBool>,
+    changes: mpsc::Sender<Change>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// A change that is asked for, and where to say what became of it.
+struct Change {
+    choice: Choice,
+    outcome: mpsc::Sender<Result<(), LoadError>>,
 }
 
 impl Capture {
@@ -98,30 +127,41 @@ impl Capture {
         sink: Box<dyn Sink + Send>,
     ) -> Result<Self, CaptureError> {
         let CaptureOptions {
-            cgroups,
+            choice: Choice { selection, http },
             node,
             flow_interval,
             dns_timeout,
             services,
             host_root,
-            kernel,
+            payload_ring_bytes,
+            control_ring_bytes,
         } = options;
-        let kernel = Kernel::load(&KernelOptions { cgroups, ..kernel })?;
+        let kernel = Kernel::load(&KernelOptions {
+            selection,
+            payload_ring_bytes,
+            control_ring_bytes,
+        })?;
         let stats = SharedStats::default();
         let stop = Arc::new(AtomicBool::new(false));
         let processes = Processes::new(&host_root, Arc::clone(&node), services);
         let settings = |now: Nanos| Settings {
             flow_interval: nanos(flow_interval),
             dns_timeout: nanos(dns_timeout),
+            http,
             ..Settings::new(node, now)
         };
         let mut reader = Reader::new(kernel, settings, processes, sink, Arc::clone(&stats));
+        let (changes, asked) = mpsc::channel::<Change>();
         let thread = thread::Builder::new()
             .name("weir-capture".to_owned())
             .spawn({
                 let stop = Arc::clone(&stop);
                 move || {
                     while !stop.load(Ordering::Relaxed) {
+                        for Change { choice, outcome } in asked.try_iter() {
+                            // Whoever asked may have gone.
+                            let _ = outcome.send(reader.change(choice));
+                        }
                         reader.cycle();
                     }
                     reader.finish();
@@ -131,6 +171,7 @@ impl Capture {
         Ok(Self {
             stats,
             stop,
+            changes,
             thread: Some(thread),
         })
     }
@@ -138,6 +179,15 @@ impl Capture {
     /// How it is.
     pub fn stats(&self) -> Arc<CaptureStats> {
         self.stats.load_full()
+    }
+
+    /// Asks it to capture this from now on, also on connections that are open. What it says comes some milliseconds
+    /// later; where that is an error, everything is as before.
+    pub fn change(&self, choice: Choice) -> PendingChange {
+        let (outcome, pending) = mpsc::channel();
+        // Without a reader, the end of the channel tells.
+        let _ = self.changes.send(Change { choice, outcome });
+        PendingChange(pending)
     }
 
     /// Whether its thread still runs.
@@ -165,6 +215,20 @@ impl Drop for Capture {
     fn drop(&mut self) {
         // Whoever wants to know how it ended calls `stop`.
         let _ = self.end();
+    }
+}
+
+/// A change on its way.
+#[derive(Debug)]
+pub struct PendingChange(mpsc::Receiver<Result<(), LoadError>>);
+
+impl PendingChange {
+    /// Waits until it is in force or refused.
+    pub fn wait(self) -> Result<(), CaptureError> {
+        match self.0.recv() {
+            Ok(outcome) => outcome.map_err(CaptureError::Load),
+            Err(mpsc::RecvError) => Err(CaptureError::Stopped),
+        }
     }
 }
 

@@ -7,17 +7,17 @@ use std::thread;
 use std::time::Duration;
 
 use weir_ebpf::events::{ControlEvent, DIRECTION_RECEIVED, TcpEvent, UdpKey};
-use weir_ebpf::{Kernel, Outcome, ProgramStatus};
+use weir_ebpf::{Kernel, LoadError, Outcome, ProgramStatus};
 use weir_storage::{CaptureProgram, NodeIdentity, Row};
 
 use super::clock::Clock;
-use super::events;
 use super::processes::Processes;
 use super::reconcile::Reconciliation;
 use super::state::State;
 use super::stats::{CaptureStats, SharedStats};
 use super::told::Told;
 use super::wall::WallSink;
+use super::{Choice, events};
 use crate::packet::Nanos;
 use crate::sink::Sink;
 use crate::tracker::{Settings, SocketEvent, Tracker};
@@ -27,6 +27,8 @@ const DRAIN_INTERVAL: Duration = Duration::from_millis(10);
 const SECOND_NS: u64 = 1_000_000_000;
 /// How often rows tell what the programs did.
 const PROGRAMS_EVERY_NS: u64 = 60 * SECOND_NS;
+/// Least time between two searches for new cgroups.
+const CGROUPS_PAUSE_NS: u64 = SECOND_NS / 20;
 
 /// Reads the kernel side and feeds the tracker.
 pub(super) struct Reader {
@@ -49,6 +51,9 @@ pub(super) struct Reader {
     client_ports: RangeInclusive<u16>,
     next_second_ns: u64,
     next_programs_ns: u64,
+    next_cgroups_ns: u64,
+    /// What went wrong in following cgroups, told once.
+    cgroups_error: Option<String>,
 }
 
 impl Reader {
@@ -67,12 +72,13 @@ impl Reader {
         let counters_every_ns =
             (settings.flow_interval.unsigned_abs() / 5).clamp(SECOND_NS / 5, 5 * SECOND_NS);
         let udp_idle_ns = settings.udp_idle_timeout.unsigned_abs();
-        processes.find(kernel.targets().iter().map(|target| target.path.as_path()));
+        processes.find(kernel.targets().map(|target| target.path.as_path()));
+        let keeps_flows = kernel.selection().protocols.flows;
         let mut reader = Self {
             kernel,
             clock,
             tracker: Tracker::new(settings),
-            sink: WallSink::new(sink),
+            sink: WallSink::new(sink, keeps_flows),
             node,
             stats,
             state: State::new(processes),
@@ -86,9 +92,11 @@ impl Reader {
             client_ports: client_ports(),
             next_second_ns: now_ns + SECOND_NS,
             next_programs_ns: now_ns + PROGRAMS_EVERY_NS,
+            next_cgroups_ns: now_ns + SECOND_NS,
+            cgroups_error: None,
         };
         reader.tell_programs(now_ns);
-        reader.find_open_connections();
+        reader.find_sockets();
         reader.publish();
         reader
     }
@@ -111,13 +119,20 @@ impl Reader {
             self.reconcile(now_ns);
             self.state.processes.second(self.tracker.ledger());
             if std::mem::take(&mut self.state.must_find_owners) {
-                self.find_owners();
+                self.find_sockets();
             }
             if now_ns >= self.next_programs_ns {
                 self.next_programs_ns = now_ns + PROGRAMS_EVERY_NS;
                 self.tell_programs(now_ns);
             }
             self.publish();
+        }
+        if std::mem::take(&mut self.state.was_cgroup_made) {
+            self.next_cgroups_ns = self.next_cgroups_ns.min(now_ns + CGROUPS_PAUSE_NS);
+        }
+        if now_ns >= self.next_cgroups_ns {
+            self.next_cgroups_ns = now_ns + self.cgroups_interval_ns();
+            self.follow_cgroups();
         }
         self.tracker.tick(self.clock.steady(now_ns), &mut self.sink);
         let spent = Duration::from_nanos(self.clock.now_ns().saturating_sub(now_ns));
@@ -241,8 +256,8 @@ impl Reader {
     /// Uses the counters of connections of which nothing was known when they were read.
     fn use_early_counters(&mut self) {
         for event in std::mem::take(&mut self.early_counters) {
-            let event = events::counted(&event, &self.clock);
-            self.tracker.socket(event, &mut self.sink);
+            self.state
+                .count(&event, &self.clock, &mut self.tracker, &mut self.sink);
         }
     }
 
@@ -260,8 +275,70 @@ impl Reader {
         }
     }
 
-    /// Tells the tracker of the connections that were open before the capture began.
-    fn find_open_connections(&mut self) {
+    /// Captures something else from now on; where that is refused, everything is as before.
+    pub(super) fn change(&mut self, choice: Choice) -> Result<(), LoadError> {
+        let Choice { selection, http } = choice;
+        let before = self.kernel.selection().protocols;
+        self.kernel.select(&selection)?;
+        let now_ns = self.take_over();
+        let now = self.clock.steady(now_ns);
+        let protocols = selection.protocols;
+        if before.http && !protocols.http {
+            self.tracker.leave_out_http(now, &mut self.sink);
+        }
+        if before.dns && !protocols.dns {
+            self.tracker.leave_out_dns(now, &mut self.sink);
+        }
+        self.tracker.set_http(&http);
+        self.sink.keeps_flows = protocols.flows;
+        self.publish();
+        Ok(())
+    }
+
+    /// Lets what was captured before come out, ends what is not captured any more, and finds what is now.
+    fn take_over(&mut self) -> u64 {
+        let now_ns = self.clock.now_ns();
+        self.drain(now_ns);
+        self.use_early_counters();
+        self.read_counters(now_ns);
+        self.find_sockets();
+        now_ns
+    }
+
+    fn follow_cgroups(&mut self) {
+        match self.kernel.follow_cgroups() {
+            Ok(has_changed) => {
+                self.cgroups_error = None;
+                if has_changed {
+                    self.take_over();
+                    self.publish();
+                }
+            }
+            Err(error) => {
+                let error = error.to_string();
+                if self.cgroups_error.as_ref() != Some(&error) {
+                    tracing::warn!(%error, "not every cgroup is captured that should be");
+                }
+                self.cgroups_error = Some(error);
+            }
+        }
+    }
+
+    /// How long until cgroups are looked for again if none is told.
+    fn cgroups_interval_ns(&self) -> u64 {
+        let is_told = self.kernel.programs().iter().any(|status| {
+            status.program.name == "cgroup_create" && status.outcome == Outcome::Attached
+        });
+        if is_told && !self.kernel.selection().patterns.is_empty() {
+            10 * SECOND_NS
+        } else {
+            SECOND_NS
+        }
+    }
+
+    /// Marks the sockets that are open and not known yet, tells the tracker of their connections, and of those whose
+    /// owner has ended, who has them now.
+    fn find_sockets(&mut self) {
         let mut found: Vec<TcpEvent> = Vec::new();
         if let Err(error) = self.kernel.find_sockets(|event| found.push(*event)) {
             tracing::warn!(%error, "cannot look for sockets that are open already");
@@ -277,28 +354,6 @@ impl Reader {
         for event in &connections {
             self.state
                 .use_found(event, &self.clock, &mut self.tracker, &mut self.sink);
-        }
-    }
-
-    /// Finds the processes that hold the sockets of others that ended.
-    fn find_owners(&mut self) {
-        let Self {
-            kernel,
-            clock,
-            state,
-            tracker,
-            sink,
-            ..
-        } = self;
-        let outcome = kernel.find_sockets(|event| {
-            if event.state == events::TCP_LISTEN {
-                state.remember_listener(event, tracker, sink);
-            } else {
-                state.use_found(event, clock, tracker, sink);
-            }
-        });
-        if let Err(error) = outcome {
-            tracing::warn!(%error, "cannot look for the owners of sockets");
         }
     }
 
@@ -320,7 +375,7 @@ impl Reader {
         if !was_detached && self.kernel.programs().iter().any(is_detached) {
             tracing::error!(
                 "the cgroups that are captured were removed, and the programs with them; nothing is captured until \
-                 weir is started again with cgroups that exist"
+                 they are made again"
             );
             self.tell_programs(self.clock.now_ns());
         }
@@ -364,10 +419,11 @@ impl Reader {
             cgroups: self
                 .kernel
                 .targets()
-                .iter()
                 .map(|target| target.path.clone())
                 .collect(),
             programs: self.kernel.programs().to_vec(),
+            generation: self.kernel.generation(),
+            left_out: self.kernel.left_out().collect(),
             losses,
             passed,
             rings,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use weir_ebpf::events::{
-    ControlEvent, IPPROTO_TCP, Owner, PayloadEvent, ROLE_SERVER, TcpEvent, UdpKey,
+    ControlEvent, IPPROTO_TCP, Owner, PayloadEvent, ROLE_SERVER, Reading, TcpEvent, UdpKey,
 };
 use weir_storage::Process;
 
@@ -32,6 +32,7 @@ pub(super) struct State {
     pub(super) must_find_owners: bool,
     /// Who listens, or listened, on a port of a namespace.
     listening: FxHashMap<(u32, u16), Owner>,
+    pub(super) was_cgroup_made: bool,
 }
 
 impl State {
@@ -43,6 +44,7 @@ impl State {
             long_lived_owners: FxHashSet::default(),
             must_find_owners: false,
             listening: FxHashMap::default(),
+            was_cgroup_made: false,
         }
     }
 
@@ -88,7 +90,10 @@ impl State {
                         self.long_lived_owners.remove(&(owner.pid, owner.start_ns));
                     self.processes.ended(owner);
                 }
-                ControlEvent::CgroupCreate(event) => self.processes.cgroup_created(&event),
+                ControlEvent::CgroupCreate(event) => {
+                    self.was_cgroup_made = true;
+                    self.processes.cgroup_created(&event);
+                }
             }
         }
     }
@@ -175,7 +180,22 @@ impl State {
         } else {
             self.use_found(event, clock, tracker, sink);
         }
+        self.count(event, clock, tracker, sink);
+    }
+
+    /// Counts what was read of a connection, and ends it where it is captured no more.
+    pub(super) fn count(
+        &mut self,
+        event: &TcpEvent,
+        clock: &Clock,
+        tracker: &mut Tracker,
+        sink: &mut WallSink,
+    ) {
         tracker.socket(events::counted(event, clock), sink);
+        if event.reading() == Some(Reading::LeftOut) {
+            self.told_owners.remove(&event.cookie);
+            tracker.leave_out(clock.steady(event.time_ns), event.cookie, sink);
+        }
     }
 
     /// Uses what was read of a socket that a process holds.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use weir_ebpf::events::Tally;
 use weir_ebpf::{ProgramStatus, RingFill};
 
 use crate::sink::{Loss, LossKey, PassedKey};
@@ -22,6 +23,10 @@ pub struct CaptureStats {
     pub rings: Vec<RingFill>,
     /// Connections that are kept at the moment.
     pub connections: usize,
+    /// Counts the changes of what is captured, from 1.
+    pub generation: u32,
+    /// Packets that were left out by choice since the start, by reason. They are no loss.
+    pub left_out: Vec<(&'static str, Tally)>,
 }
 
 /// Where the capture leaves its latest stats.

@@ -1,4 +1,5 @@
-//! From the tracker's steady time to the wall clock, and the count of the rows that leave.
+//! From the tracker to the sink: its steady time becomes the wall clock's, rows that nobody wants stay out, and the others
+//! are counted.
 
 use weir_ebpf::events::Tally;
 use weir_storage::Row;
@@ -11,6 +12,8 @@ pub(super) struct WallSink {
     pub(super) sink: Box<dyn Sink + Send>,
     pub(super) shift: Nanos,
     pub(super) made: RowsMade,
+    /// Whether rows of `flows` are wanted.
+    pub(super) keeps_flows: bool,
 }
 
 /// The rows that were made since the start.
@@ -27,11 +30,12 @@ pub(super) struct RowsMade {
 }
 
 impl WallSink {
-    pub(super) fn new(sink: Box<dyn Sink + Send>) -> Self {
+    pub(super) fn new(sink: Box<dyn Sink + Send>, keeps_flows: bool) -> Self {
         Self {
             sink,
             shift: 0,
             made: RowsMade::default(),
+            keeps_flows,
         }
     }
 }
@@ -52,6 +56,9 @@ impl RowsMade {
 
 impl Sink for WallSink {
     fn push(&mut self, mut row: Row) {
+        if matches!(row, Row::Flow(_)) && !self.keeps_flows {
+            return;
+        }
         self.made.count(&row);
         if self.shift != 0 {
             row.shift_time(self.shift / 1_000);
@@ -116,7 +123,7 @@ mod tests {
     fn a_request_during_which_the_clock_is_set_has_its_true_latency() {
         for shift in [-3_600 * SECOND, 3_600 * SECOND] {
             let (sender, rows) = channel();
-            let mut sink = WallSink::new(Box::new(Channel(sender)));
+            let mut sink = WallSink::new(Box::new(Channel(sender)), true);
             let mut tracker = Tracker::new(Settings::new("node".into(), START));
             tracker.packet(&packet(START, true, REQUEST), &mut sink);
             tracker.tick(START + SECOND, &mut sink);

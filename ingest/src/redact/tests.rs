@@ -114,6 +114,8 @@ fn matrix_parameters_are_path_and_sessions_in_them_are_secret() {
         "/a;jsessionid=[redacted]/c;x=y"
     );
     assert_eq!(redaction.path("/a%3Ftoken=x"), "/a%3F[redacted]");
+    assert_eq!(redaction.path("/http://u:p@h/x"), "/http://[redacted]@h/x");
+    assert_eq!(redaction.path("/a&token=x/b"), "/a&token=[redacted]/b");
 }
 
 #[test]
@@ -129,11 +131,103 @@ fn redaction_can_be_widened_narrowed_and_turned_off() {
 
 #[test]
 fn the_host_has_no_userinfo() {
+    for (authority, expected) in [
+        ("U:p@Example.ORG:80", Some("example.org:80")),
+        ("[::1]:80", Some("[::1]:80")),
+        ("h?token=x", Some("h")),
+        ("h:p4ss", Some("h")),
+        (" ", None),
+    ] {
+        let host = Redaction::default().host(authority);
+        assert_eq!(host.as_deref(), expected, "{authority}");
+    }
+}
+
+#[test]
+fn a_host_header_that_is_no_host_says_so() {
+    for (value, expected) in [
+        ("H.org:80", "H.org:80"),
+        ("u:p@h.org", "[redacted]@h.org"),
+        ("h.org?token=x", "h.org[redacted]"),
+        ("h.org:p4ss", "h.org[redacted]"),
+        ("?x", "[redacted]"),
+        ("", ""),
+    ] {
+        assert_eq!(header("host", value), expected, "{value}");
+    }
+}
+
+#[test]
+fn a_secret_in_a_header_of_any_name_is_found_by_what_stands_before_it() {
+    for (name, value, expected) in [
+        (
+            "accept",
+            "*/* Authorization: Basic dTpw",
+            "*/* Authorization: [redacted]",
+        ),
+        ("x-debug", "sent Bearer abc.def", "sent Bearer [redacted]"),
+        (
+            "x-context",
+            r#"{"password":"p","n":1}"#,
+            r#"{"password":"[redacted]","n":1}"#,
+        ),
+        ("x-proxy", "u:p@proxy:8080", "[redacted]@proxy:8080"),
+        (
+            "x-encoded",
+            "http%3A%2F%2Fu%3Ap%40h",
+            "http%3A%2F%2F[redacted]%40h",
+        ),
+        (
+            "referer",
+            "https://u:pa/ss@h/x",
+            "https://[redacted]/ss@h/x",
+        ),
+        (
+            "forwarded",
+            "for=1.2.3.4;secret=x",
+            "for=1.2.3.4;secret=[redacted]",
+        ),
+    ] {
+        assert_eq!(header(name, value), expected, "{name}: {value}");
+    }
+}
+
+#[test]
+fn the_beginning_of_a_path_may_be_the_beginning_of_userinfo() {
+    let redaction = Redaction::default();
+    for (path, expected) in [
+        ("/http://user:pa", "/http://[redacted]"),
+        ("/http://host/a", "/http://host/a"),
+        ("/a/b", "/a/b"),
+    ] {
+        assert_eq!(redaction.cut_path(path), expected);
+    }
+}
+
+#[test]
+fn patterns_and_fields_of_ones_own_are_replaced_everywhere() {
+    let redaction = Redaction::default()
+        .with_secret_fields(["Badge"])
+        .with_patterns(&["[0-9]{16}", "(?i)acme-[a-z]+"])
+        .expect("both are regular expressions");
+    assert_eq!(redaction.path("/card/1234567812345678"), "/card/[redacted]");
+    assert_eq!(redaction.path("/a;badge=7;b=8"), "/a;badge=[redacted];b=8");
+    assert_eq!(redaction.header("user-agent", "ACME-bot"), "[redacted]");
+    assert_eq!(redaction.query("acme-key=1"), "[redacted]=[redacted]");
     assert_eq!(
-        host_of("U:p@Example.ORG:80").as_deref(),
-        Some("example.org:80")
+        redaction.host("acme-x.org").as_deref(),
+        Some("[redacted].org")
     );
-    assert_eq!(host_of(" "), None);
+    let off = Redaction::off()
+        .with_patterns(&["x+"])
+        .expect("a regular expression");
+    assert_eq!(off.header("cookie", "axb"), "a[redacted]b");
+    for pattern in ["(", "a*", "", "(a{1000}){1000}"] {
+        assert!(
+            Redaction::default().with_patterns(&[pattern]).is_err(),
+            "{pattern}"
+        );
+    }
 }
 
 proptest! {

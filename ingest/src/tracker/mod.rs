@@ -16,6 +16,7 @@
 //!   reassembly, so many owners, names and waiting queries. Whatever gives way is in the ledger.
 
 mod application;
+mod choice;
 mod connection;
 mod datagram;
 mod event;

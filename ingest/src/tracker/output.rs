@@ -177,7 +177,8 @@ impl Output {
         };
         let process = self.process(connection.cookie());
         let identity = self.identity(process);
-        for exchange in self.exchanges.drain(..) {
+        for mut exchange in self.exchanges.drain(..) {
+            self.settings.http.keep_wanted(&mut exchange);
             let mut row = exchange.into_row(identity.clone(), &endpoints);
             if !connection.is_timed {
                 (row.latency_ns, row.ttfb_ns) = (None, None);

@@ -19,7 +19,7 @@ use weir_storage::{Bucket, RemoteOptions, Store, StoreError, StoreOptions, Table
 
 use super::Outcome;
 use super::output::to_stdout;
-use crate::config::{DEFAULT_DATA, node_name, parse_store};
+use crate::config::{DEFAULT_DATA, http_of, node_name, parse_store};
 use input::Input;
 use rows::StoreRows;
 
@@ -48,6 +48,10 @@ pub(super) struct Import {
     /// Bring the files to this bucket too, as `s3://BUCKET/PREFIX`
     #[arg(long, value_name = "URL", value_parser = parse_store)]
     store: Option<String>,
+
+    /// Configuration file of weir serve: headers, bodies and redaction are as `[capture]` in it says
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
 
     /// Name of the machine in every row [default: this host's name]
     #[arg(long, value_name = "NAME")]
@@ -82,6 +86,7 @@ impl Import {
     pub(super) fn run(self) -> Outcome {
         let inputs = input::check(&self.files)?;
         let node = node_name(self.node)?;
+        let http = self.config.as_deref().map(http_of).transpose()?;
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let mut options = StoreOptions::new(&self.data, node.clone());
         if let Some(url) = &self.store {
@@ -90,7 +95,10 @@ impl Import {
         let store = runtime.block_on(Store::open(options))?;
 
         let now = Utc::now().timestamp_nanos_opt().unwrap_or(0);
-        let mut tracker = Tracker::new(Settings::new(node, now));
+        let mut tracker = Tracker::new(Settings {
+            http: http.unwrap_or_default().into(),
+            ..Settings::new(node, now)
+        });
         let mut rows = StoreRows::new(&store, &runtime);
         let mut reading = Reading::new();
         let progress = progress_bar(&inputs);

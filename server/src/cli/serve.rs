@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use super::Outcome;
 use crate::config::{Config, Settings};
-use crate::service;
+use crate::service::{self, Source};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -24,7 +24,12 @@ The configuration file is TOML with the names of the options:
   cgroup = [\"/sys/fs/cgroup/system.slice\"]
   flow-interval = \"10s\"
 
-SIGINT or SIGTERM ends it cleanly, with everything written out; a second one at once.";
+  [capture]
+  pods = [\"/kubepods.slice/**/*pod*\"]
+  ports = { except = [22] }
+  protocols = [\"http\", \"dns\", \"flows\"]
+
+SIGHUP reads the file again: [capture] holds at once, the rest from the next start on. SIGINT or SIGTERM ends it cleanly, with everything written out; a second one at once.";
 
 /// Captures traffic, keeps it and answers queries about it.
 #[derive(Debug, clap::Args)]
@@ -40,8 +45,13 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn run(self) -> Outcome {
-        let config = Config::resolve(self.settings, self.config.as_deref())?;
-        service::run(config)?;
+        let Self { config, settings } = self;
+        let source = Source {
+            flags: settings,
+            file: config,
+        };
+        let config = Config::resolve(source.flags.clone(), source.file.as_deref())?;
+        service::run(config, &source)?;
         Ok(ExitCode::SUCCESS)
     }
 }

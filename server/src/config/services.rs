@@ -4,7 +4,7 @@ use serde::Deserialize;
 use weir_ingest::identity::{Attribute, ServiceRule};
 
 /// A rule as written: the name, and conditions that must all hold.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct ServiceSettings {
     name: String,
@@ -21,7 +21,7 @@ pub(crate) struct ServiceSettings {
 }
 
 /// One pattern, or several of which one must match.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(
     untagged,
     expecting = "a pattern such as \"nginx*\", or a list of patterns"
@@ -32,7 +32,7 @@ enum Patterns {
 }
 
 /// One port, or several of which the process listens on one.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(untagged, expecting = "a port such as 8080, or a list of ports")]
 enum Ports {
     One(u16),

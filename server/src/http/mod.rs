@@ -5,6 +5,7 @@
 //! ```
 
 mod caller;
+mod capture;
 mod error;
 pub(crate) mod facts;
 mod follow;
@@ -78,6 +79,12 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(metrics::metrics))
         .route("/api/v1/status", get(status::status))
+        .route(
+            "/api/v1/capture",
+            get(capture::show)
+                .put(capture::replace)
+                .patch(capture::alter),
+        )
         .route("/api/v1/tables", get(tables::tables))
         .route("/api/v1/tables/{name}", get(tables::table))
         .route("/api/v1/queries", get(queries::list))

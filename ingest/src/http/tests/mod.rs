@@ -7,6 +7,7 @@ mod heads;
 mod malformed;
 mod matching;
 mod properties;
+mod secrets;
 
 use std::sync::Arc;
 

@@ -15,6 +15,8 @@ mod held;
 mod order;
 mod recognition;
 
+use std::sync::Arc;
+
 use super::flow::index;
 use super::wire::Segment;
 use super::{Settings, stage};
@@ -153,6 +155,32 @@ impl Application {
         }
         self.protocol = Protocol::Other;
         self.count_held(context);
+    }
+
+    /// Parses HTTP so from now on.
+    pub(in crate::tracker) fn set_http(&mut self, config: &Arc<http::Config>) {
+        if let Protocol::Http(connection) = &mut self.protocol {
+            connection.set_config(config);
+        }
+    }
+
+    /// No payload of HTTP comes for now.
+    pub(in crate::tracker) fn pause_http(&mut self, time: Nanos, context: &mut Context<'_>) {
+        if matches!(self.protocol, Protocol::Http(_) | Protocol::Unknown(_)) {
+            self.pause(time, context);
+        }
+    }
+
+    /// No payload of DNS comes for now.
+    pub(in crate::tracker) fn pause_dns(&mut self, time: Nanos, context: &mut Context<'_>) {
+        if matches!(self.protocol, Protocol::Dns(_)) {
+            self.pause(time, context);
+        }
+    }
+
+    fn pause(&mut self, time: Nanos, context: &mut Context<'_>) {
+        self.may_begin_late = true;
+        self.finish(End::Unknown, time, context);
     }
 
     /// Whether a packet of a connection that was joined late begins a message of HTTP.

@@ -62,6 +62,7 @@ impl Collector for CaptureCollector {
         passed(&mut encoder, &stats)?;
         programs(&mut encoder, &stats.programs)?;
         rings(&mut encoder, &stats)?;
+        left_out(&mut encoder, &stats)?;
         let connections = encoder.encode_descriptor(
             "capture_connections",
             "Connections that are followed at the moment",
@@ -70,6 +71,36 @@ impl Collector for CaptureCollector {
         )?;
         gauge(connections, stats.connections as u64)
     }
+}
+
+fn left_out(encoder: &mut DescriptorEncoder<'_>, stats: &CaptureStats) -> fmt::Result {
+    let mut family = |name, help, unit: Option<&Unit>, bytes: bool| {
+        let mut family = encoder.encode_descriptor(name, help, unit, MetricType::Counter)?;
+        for (reason, tally) in &stats.left_out {
+            let value = if bytes { tally.bytes } else { tally.events };
+            ConstCounter::new(value).encode(family.encode_family(&[("reason", *reason)])?)?;
+        }
+        Ok(())
+    };
+    family(
+        "capture_left_out_packets",
+        "Packets that were left out by choice, which is no loss",
+        None,
+        false,
+    )?;
+    family(
+        "capture_left_out",
+        "Bytes of the packets that were left out by choice",
+        Some(&Unit::Bytes),
+        true,
+    )?;
+    let generation = encoder.encode_descriptor(
+        "capture_generation",
+        "Counts the changes of what is captured",
+        None,
+        MetricType::Gauge,
+    )?;
+    gauge(generation, u64::from(stats.generation))
 }
 
 fn passed(encoder: &mut DescriptorEncoder<'_>, stats: &CaptureStats) -> fmt::Result {
