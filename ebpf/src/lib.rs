@@ -20,7 +20,7 @@ mod selection;
 
 pub use error::LoadError;
 pub use kernel::{Kernel, KernelOptions, LossCount, RingFill, Taken, TotalCount};
-pub use pattern::{PathPattern, PatternError};
+pub use pattern::{PathPattern, PatternError, matches_wildcards};
 pub use program_info::{ProgramInfo, RunStatistics};
 pub use programs::{Outcome, PROGRAMS, Program, ProgramStatus};
 pub use selection::{Lists, Network, PortRange, ProcessName, Protocols, Selection, SelectionError};

@@ -33,13 +33,12 @@ fn names(path: &str) -> Vec<&[u8]> {
 }
 
 fn matches_names(pattern: &[&[u8]], path: &[&[u8]]) -> bool {
-    // Where the newest `**` stands, and up to where it has taken the path.
-    matches_with(
+    matches_wildcards(
         pattern,
         path,
         |part| *part == b"**",
         |part, name| {
-            matches_with(
+            matches_wildcards(
                 part,
                 name,
                 |it| *it == b'*',
@@ -49,14 +48,17 @@ fn matches_names(pattern: &[&[u8]], path: &[&[u8]]) -> bool {
     )
 }
 
-/// Matches by going back to the newest wildcard only, so the time is bounded by the product of both lengths.
-fn matches_with<T>(
+/// Whether a whole text is as a pattern says, of which each part that `is_any` stands for any number of the text's parts.
+///
+/// Goes back to the newest such part only, so the time is bounded by the product of both lengths.
+pub fn matches_wildcards<T>(
     pattern: &[T],
     text: &[T],
     is_any: impl Fn(&T) -> bool,
     is_same: impl Fn(&T, &T) -> bool,
 ) -> bool {
     let (mut at, mut read) = (0, 0);
+    // Where the newest wildcard stands, and up to where it has taken the text.
     let mut newest: Option<(usize, usize)> = None;
     while read < text.len() {
         match pattern.get(at) {

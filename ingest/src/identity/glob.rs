@@ -1,5 +1,7 @@
 //! Patterns with `*` for any characters, `/` among them, and `?` for one.
 
+use weir_ebpf::matches_wildcards;
+
 /// A pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Glob(Vec<char>);
@@ -11,32 +13,13 @@ impl Glob {
 
     /// Whether the whole text matches. Takes at most pattern times text steps, whatever the pattern is.
     pub(crate) fn matches(&self, text: &str) -> bool {
-        let pattern = &self.0;
         let text: Vec<char> = text.chars().collect();
-        let (mut at, mut in_text) = (0, 0);
-        // After the latest star, and where the text after what it stands for begins.
-        let mut star: Option<(usize, usize)> = None;
-        while in_text < text.len() {
-            match pattern.get(at) {
-                Some('*') => {
-                    at += 1;
-                    star = Some((at, in_text));
-                }
-                Some(&wanted) if wanted == '?' || wanted == text[in_text] => {
-                    at += 1;
-                    in_text += 1;
-                }
-                _ => {
-                    // The star stands for one character more.
-                    let Some((after, begin)) = star else {
-                        return false;
-                    };
-                    star = Some((after, begin + 1));
-                    (at, in_text) = (after, begin + 1);
-                }
-            }
-        }
-        pattern[at..].iter().all(|&rest| rest == '*')
+        matches_wildcards(
+            &self.0,
+            &text,
+            |wanted| *wanted == '*',
+            |wanted, is| *wanted == '?' || wanted == is,
+        )
     }
 }
 
