@@ -63,6 +63,14 @@ impl Lab {
         self.directory().join("data")
     }
 
+    /// The number of eBPF programs attached to the cgroup, as the kernel tells it.
+    pub fn attached(&self) -> u32 {
+        let path = self.cgroup.path().to_str();
+        let path = path.expect("cgroup paths are UTF-8");
+        let answer = Place::OUTSIDE.run_python("bpf_attached.py", &[path]);
+        answer.trim().parse().expect("the peer writes a number")
+    }
+
     /// Starts weir on the cgroup and waits until it captures.
     pub fn weir(&self) -> Weir {
         self.weir_with(&[])

@@ -77,6 +77,12 @@ impl Nginx {
         format!("http://127.0.0.1:{}{path_and_query}", self.port)
     }
 
+    /// Lets curl in a place ask for `/small` so many times, over one connection.
+    pub fn serve_small(&self, place: Place<'_>, count: usize) {
+        let urls = format!("{}#[1-{count}]", self.url("/small"));
+        place.run("curl", &["-sS", "-o", "/dev/null", &urls]);
+    }
+
     /// How many requests it took so far, without the one that asks this, which is made from outside.
     pub fn served(&self) -> i64 {
         let report = Place::OUTSIDE.run("curl", &["-sS", &self.url("/served")]);

@@ -26,11 +26,6 @@ fn weir(lab: &Lab, server: &BucketServer, options: &[&str]) -> Weir {
     lab.weir_in(&server.environment(), &[&always[..], options].concat())
 }
 
-fn requests(lab: &Lab, nginx: &Nginx, count: usize) {
-    let urls = format!("{}#[1-{count}]", nginx.url("/small"));
-    lab.inside().run("curl", &["-sS", "-o", "/dev/null", &urls]);
-}
-
 fn bucket_status(weir: &Weir) -> Value {
     let (_, body) = weir.get("/api/v1/status");
     let status: Value = serde_json::from_slice(&body).expect("JSON");
@@ -70,7 +65,7 @@ fn files_leave_the_disk_for_the_bucket_and_everybody_reads_them_there() {
     let nginx = Nginx::start(lab.inside(), lab.directory());
     let keep_nothing = ["--local-cache", "0B"];
     let weir_one = weir(&lab, &server, &keep_nothing);
-    requests(&lab, &nginx, 40);
+    nginx.serve_small(lab.inside(), 40);
     weir_one.exactly(80, "SELECT time FROM http_events");
     wait_for_status(&weir_one, |status| {
         status["evicted_files"].as_u64() > Some(0) && status["last_error"].is_null()
@@ -83,7 +78,7 @@ fn files_leave_the_disk_for_the_bucket_and_everybody_reads_them_there() {
 
     let weir_two = weir(&lab, &server, &keep_nothing);
     assert_eq!(weir_two.number(COUNT), 80);
-    requests(&lab, &nginx, 10);
+    nginx.serve_small(lab.inside(), 10);
     weir_two.exactly(100, "SELECT time FROM http_events");
     let (_, metrics) = weir_two.get("/metrics");
     let metrics = String::from_utf8_lossy(&metrics).into_owned();
@@ -104,7 +99,7 @@ fn a_bucket_that_is_away_is_caught_up_with() {
     let nginx = Nginx::start(lab.inside(), lab.directory());
     // Nobody is there yet, nor has anybody ever been.
     let weir = weir(&lab, &server, &[]);
-    requests(&lab, &nginx, 20);
+    nginx.serve_small(lab.inside(), 20);
     weir.exactly(40, "SELECT time FROM http_events");
     wait_for_status(&weir, |status| {
         let error = status["last_error"].as_str().unwrap_or_default();
@@ -119,7 +114,7 @@ fn a_bucket_that_is_away_is_caught_up_with() {
 
     // It goes, and comes back with nothing in it.
     server.stop();
-    requests(&lab, &nginx, 10);
+    nginx.serve_small(lab.inside(), 10);
     weir.exactly(60, "SELECT time FROM http_events");
     wait_for_status(&weir, |status| !status["last_error"].is_null());
     server.start();

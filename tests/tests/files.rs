@@ -7,11 +7,6 @@ use weir_tests::{Lab, Nginx, Weir, wait_until, weir};
 
 const COUNT: &str = "SELECT count(*) AS n FROM http_events";
 
-fn requests(lab: &Lab, nginx: &Nginx, count: usize) {
-    let urls = format!("{}#[1-{count}]", nginx.url("/small"));
-    lab.inside().run("curl", &["-sS", "-o", "/dev/null", &urls]);
-}
-
 /// The Parquet files below a directory, as other programs find them.
 fn parquet_files(directory: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
@@ -45,7 +40,7 @@ fn small_files_are_merged_beside_capture_and_queries() {
     let mut made = 0;
     let mut seen = 0;
     wait_until(|| {
-        requests(&lab, &nginx, 5);
+        nginx.serve_small(lab.inside(), 5);
         made += 10;
         let now = weir.number(COUNT);
         assert!((seen..=made).contains(&now), "{seen} <= {now} <= {made}");
@@ -76,7 +71,7 @@ fn files_past_their_time_go_and_others_stay() {
     };
     let nginx = Nginx::start(lab.inside(), lab.directory());
     let weir = lab.weir();
-    requests(&lab, &nginx, 20);
+    nginx.serve_small(lab.inside(), 20);
     weir.exactly(40, "SELECT time FROM http_events");
     weir.stop();
     assert_eq!(parquet_files(&lab.data().join("http_events")).len(), 1);
@@ -95,7 +90,7 @@ fn files_past_their_time_go_and_others_stay() {
     assert!(metrics.contains(line), "{metrics}");
     assert!(weir.number("SELECT count(*) AS n FROM flows") > 0);
     // New rows are young.
-    requests(&lab, &nginx, 5);
+    nginx.serve_small(lab.inside(), 5);
     weir.exactly(10, "SELECT time FROM http_events");
 }
 
@@ -107,7 +102,7 @@ fn files_deleted_and_copied_by_hand_are_noticed() {
     let nginx = Nginx::start(lab.inside(), lab.directory());
     for _ in 0..2 {
         let weir = lab.weir();
-        requests(&lab, &nginx, 10);
+        nginx.serve_small(lab.inside(), 10);
         weir.rows_when(COUNT, "all rows", |rows| {
             rows[0].int("n").unwrap_or_default() % 20 == 0
         });

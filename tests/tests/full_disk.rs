@@ -23,10 +23,7 @@ fn a_full_disk_loses_nothing_while_there_is_memory_and_is_told() {
     };
     let disk = SmallDisk::new(&lab.data(), 8 << 20);
     let nginx = Nginx::start(lab.inside(), lab.directory());
-    let requests = |count: usize| {
-        let urls = format!("{}#[1-{count}]", nginx.url("/small"));
-        lab.inside().run("curl", &["-sS", "-o", "/dev/null", &urls]);
-    };
+    let requests = |count: usize| nginx.serve_small(lab.inside(), count);
     let weir = lab.weir();
     requests(10);
     weir.exactly(20, "SELECT time FROM http_events");

@@ -6,22 +6,6 @@ use weir_tests::{Dnsmasq, Lab, Nginx, Place, assert_column, wait_until, weir};
 
 const COUNT: &str = "SELECT count(*) AS n FROM http_events";
 
-/// The number of eBPF programs attached to the lab's cgroup, as the kernel tells it.
-fn attached(lab: &Lab) -> u32 {
-    let path = lab
-        .cgroup()
-        .path()
-        .to_str()
-        .expect("cgroup paths are UTF-8");
-    let answer = Place::OUTSIDE.run_python("bpf_attached.py", &[path]);
-    answer.trim().parse().expect("the peer writes a number")
-}
-
-fn requests(place: Place<'_>, nginx: &Nginx, count: usize) {
-    let urls = format!("{}#[1-{count}]", nginx.url("/small"));
-    place.run("curl", &["-sS", "-o", "/dev/null", &urls]);
-}
-
 #[test]
 fn rows_can_be_queried_soon_after_the_event() {
     let Some(lab) = Lab::new("life-soon", &["nginx", "curl"]) else {
@@ -31,7 +15,7 @@ fn rows_can_be_queried_soon_after_the_event() {
     let nginx = Nginx::start(lab.inside(), lab.directory());
     // The first query plans and compiles more than later ones.
     weir.number(COUNT);
-    requests(lab.inside(), &nginx, 1);
+    nginx.serve_small(lab.inside(), 1);
     let start = Instant::now();
     weir.rows_when("SELECT * FROM http_events", "two rows", |rows| {
         rows.len() == 2
@@ -49,7 +33,7 @@ fn what_is_in_memory_at_sigterm_is_there_after_a_restart() {
     let nginx = Nginx::start(lab.inside(), lab.directory());
     let dns = Dnsmasq::start(lab.inside());
     let first = lab.weir();
-    requests(lab.inside(), &nginx, 40);
+    nginx.serve_small(lab.inside(), 40);
     dns.dig(lab.inside(), "www.weir.test", "A");
     first.exactly(80, "SELECT time FROM http_events");
     first.exactly(2, "SELECT time FROM dns_events");
@@ -68,7 +52,7 @@ fn what_is_in_memory_at_sigterm_is_there_after_a_restart() {
         before,
         "a restart gives the same rows"
     );
-    requests(lab.inside(), &nginx, 10);
+    nginx.serve_small(lab.inside(), 10);
     second.exactly(100, "SELECT time FROM http_events");
     second.stop();
     assert_eq!(lab.offline(COUNT)[0].int("n"), Some(100));
@@ -89,7 +73,7 @@ fn rows_in_memory_only_survive_a_kill() {
     for round in 1..=3 {
         let weir = lab.weir();
         assert_eq!(weir.rows(rows), before, "a restart gives the same rows");
-        requests(lab.inside(), &nginx, 20);
+        nginx.serve_small(lab.inside(), 20);
         weir.exactly(40 * round, "SELECT time FROM http_events");
         wait_until(|| {
             let (_, metrics) = weir.get("/metrics");
@@ -110,7 +94,7 @@ fn rows_that_are_still_being_made_at_sigterm_are_written() {
     };
     let nginx = Nginx::start(lab.inside(), lab.directory());
     let weir = lab.weir();
-    requests(lab.inside(), &nginx, 50);
+    nginx.serve_small(lab.inside(), 50);
     // No waiting: what the kernel has handed over by now counts.
     weir.stop();
     assert_eq!(lab.offline(COUNT)[0].int("n"), Some(100));
@@ -121,9 +105,9 @@ fn nothing_stays_attached_after_the_end() {
     let Some(lab) = Lab::new("life-detached", &["nginx", "curl"]) else {
         return;
     };
-    assert_eq!(attached(&lab), 0);
+    assert_eq!(lab.attached(), 0);
     let weir = lab.weir();
-    assert!(attached(&lab) > 0, "a capture attaches programs");
+    assert!(lab.attached() > 0, "a capture attaches programs");
     let programs = weir.rows("SELECT DISTINCT program, outcome FROM capture_programs");
     assert!(
         programs
@@ -132,10 +116,10 @@ fn nothing_stays_attached_after_the_end() {
         "{programs:?}"
     );
     weir.stop();
-    assert_eq!(attached(&lab), 0);
+    assert_eq!(lab.attached(), 0);
     // And the cgroup works on as before.
     let nginx = Nginx::start(lab.inside(), lab.directory());
-    requests(lab.inside(), &nginx, 1);
+    nginx.serve_small(lab.inside(), 1);
 }
 
 #[test]
@@ -146,7 +130,7 @@ fn servers_that_ran_before_weir_are_named() {
     let nginx = Nginx::start(lab.inside(), lab.directory());
     let dns = Dnsmasq::start(lab.inside());
     let weir = lab.weir();
-    requests(Place::OUTSIDE, &nginx, 5);
+    nginx.serve_small(Place::OUTSIDE, 5);
     dns.dig(Place::OUTSIDE, "www.weir.test", "A");
     let rows = weir.exactly(5, "SELECT * FROM http_events");
     assert_column(&rows, "process", "nginx");
@@ -163,7 +147,7 @@ fn programs_in_a_cgroup_below_are_captured_and_told_apart() {
     let below = lab.cgroup().child("below");
     let weir = lab.weir();
     let nginx = Nginx::start(lab.inside(), lab.directory());
-    requests(Place::OUTSIDE.in_cgroup(&below), &nginx, 3);
+    nginx.serve_small(Place::OUTSIDE.in_cgroup(&below), 3);
     let rows = weir.exactly(3, "SELECT * FROM http_events WHERE role = 'client'");
     assert_column(&rows, "cgroup", below.name());
     let rows = weir.exactly(3, "SELECT * FROM http_events WHERE role = 'server'");
@@ -177,7 +161,7 @@ fn the_server_tells_how_it_is() {
     };
     let weir = lab.weir();
     let nginx = Nginx::start(lab.inside(), lab.directory());
-    requests(lab.inside(), &nginx, 4);
+    nginx.serve_small(lab.inside(), 4);
     weir.exactly(8, "SELECT time FROM http_events");
     for path in [
         "/healthz",

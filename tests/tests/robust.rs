@@ -6,22 +6,6 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use weir_tests::{Lab, Nginx, Place, Weir, assert_column, wait_until};
 
-/// The number of eBPF programs attached to the lab's cgroup, as the kernel tells it.
-fn attached(lab: &Lab) -> u32 {
-    let path = lab
-        .cgroup()
-        .path()
-        .to_str()
-        .expect("cgroup paths are UTF-8");
-    let answer = Place::OUTSIDE.run_python("bpf_attached.py", &[path]);
-    answer.trim().parse().expect("the peer writes a number")
-}
-
-fn requests(place: Place<'_>, nginx: &Nginx, count: usize) {
-    let urls = format!("{}#[1-{count}]", nginx.url("/small"));
-    place.run("curl", &["-sS", "-o", "/dev/null", &urls]);
-}
-
 /// Resident memory of a process in MiB.
 fn resident_mib(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
@@ -50,12 +34,12 @@ fn a_storm_of_garbage_is_counted_in_bounded_memory() {
     };
     let weir = lab.weir();
     let nginx = Nginx::start(lab.inside(), lab.directory());
-    requests(lab.inside(), &nginx, 5);
+    nginx.serve_small(lab.inside(), 5);
     let before = resident_mib(weir.pid());
     let sent = [CONNECTIONS.to_string(), DATAGRAMS.to_string()];
     let mut storm = lab.inside().python("storm.py", &[&sent[0], &sent[1]]);
     storm.wait_for_output("sent");
-    requests(lab.inside(), &nginx, 5);
+    nginx.serve_small(lab.inside(), 5);
     storm.end();
     weir.rows_when(
         "SELECT count(*) AS n FROM http_events WHERE path = '/small' AND outcome = 'ok'",
@@ -98,7 +82,7 @@ fn after_a_kill_nothing_is_attached_and_open_connections_are_found_again() {
         rows[0].int("n") > Some(0)
     });
     first.kill();
-    wait_until(|| match attached(&lab) {
+    wait_until(|| match lab.attached() {
         0 => Ok(()),
         some => Err(format!("{some} programs are attached")),
     });
@@ -126,7 +110,7 @@ fn two_weirs_side_by_side_both_see_everything() {
     let one = lab.weir();
     let other = lab.another_weir(lab.cgroup(), "other", &[]);
     let nginx = Nginx::start(lab.inside(), lab.directory());
-    requests(lab.inside(), &nginx, 50);
+    nginx.serve_small(lab.inside(), 50);
     let columns = "SELECT role, process, method, path, status, outcome, count(*) AS n FROM http_events GROUP BY ALL ORDER BY 1, 2, 3, 4, 5, 6";
     for weir in [&one, &other] {
         weir.exactly(100, "SELECT time FROM http_events");
@@ -135,7 +119,7 @@ fn two_weirs_side_by_side_both_see_everything() {
     assert_eq!(one.rows(columns), other.rows(columns));
     // The end of one is nothing to the other.
     one.stop();
-    requests(lab.inside(), &nginx, 5);
+    nginx.serve_small(lab.inside(), 5);
     other.exactly(110, "SELECT time FROM http_events");
     other.stop();
 }
@@ -148,7 +132,7 @@ fn a_cgroup_that_is_removed_is_told_and_weir_goes_on() {
     let below = lab.cgroup().child("below");
     let weir = lab.another_weir(&below, "data", &[]);
     let nginx = Nginx::start(Place::OUTSIDE.in_cgroup(&below), lab.directory());
-    requests(Place::OUTSIDE, &nginx, 5);
+    nginx.serve_small(Place::OUTSIDE, 5);
     weir.exactly(5, "SELECT time FROM http_events");
     drop(nginx);
     drop(below);
@@ -195,10 +179,10 @@ fn a_reader_that_stands_still_for_five_seconds_goes_on_where_it_was() {
     };
     let weir = lab.weir();
     let nginx = Nginx::start(lab.inside(), lab.directory());
-    requests(lab.inside(), &nginx, 10);
+    nginx.serve_small(lab.inside(), 10);
     weir.exactly(20, "SELECT time FROM http_events");
     weir.signal(Signal::SIGSTOP);
-    requests(lab.inside(), &nginx, 300);
+    nginx.serve_small(lab.inside(), 300);
     std::thread::sleep(Duration::from_secs(5));
     weir.signal(Signal::SIGCONT);
     let rows = weir.exactly(620, "SELECT outcome FROM http_events");
