@@ -130,8 +130,7 @@ impl SelectionMaps {
         if !(ports.only.is_empty() && ports.except.is_empty()) {
             self.ports.set(slot, port_lists(ports), 0)?;
         }
-        let check = |is_listed: bool, bit: u8| if is_listed { bit } else { 0 };
-        let bit = |is_chosen: bool, bit: u8| if is_chosen { bit } else { 0 };
+        let bit = |is_set: bool, bit: u8| if is_set { bit } else { 0 };
         self.settings.set(
             slot,
             CaptureSettings {
@@ -140,11 +139,11 @@ impl SelectionMaps {
                 protocols: bit(protocols.http, PROTOCOL_HTTP)
                     | bit(protocols.dns, PROTOCOL_DNS)
                     | bit(protocols.flows, PROTOCOL_FLOWS),
-                checks: check(!processes.only.is_empty(), CHECK_ONLY_PROCESSES)
-                    | check(!processes.except.is_empty(), CHECK_EXCEPT_PROCESSES)
-                    | check(!ports.only.is_empty(), CHECK_ONLY_PORTS)
-                    | check(!ports.except.is_empty(), CHECK_EXCEPT_PORTS)
-                    | check(!written.addresses.is_empty(), CHECK_ADDRESSES),
+                checks: bit(!processes.only.is_empty(), CHECK_ONLY_PROCESSES)
+                    | bit(!processes.except.is_empty(), CHECK_EXCEPT_PROCESSES)
+                    | bit(!ports.only.is_empty(), CHECK_ONLY_PORTS)
+                    | bit(!ports.except.is_empty(), CHECK_EXCEPT_PORTS)
+                    | bit(!written.addresses.is_empty(), CHECK_ADDRESSES),
                 capture_all: u8::from(capture_all),
                 tell_cgroups: u8::from(!capture_all),
                 reserved: 0,

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Column, Result, ScalarValue};
 use datafusion::logical_expr::expr::{AggregateFunction, AggregateFunctionParams};
-use datafusion::logical_expr::{Aggregate, AggregateUDF, Expr, LogicalPlan, Projection, ScalarUDF};
+use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, Projection};
 
 use crate::functions::{quantile_of, quantile_sketch};
 
@@ -50,7 +50,7 @@ fn shared(aggregate: Aggregate) -> Result<Transformed<LogicalPlan>> {
     }
     let groups = aggregate.group_expr_len()?;
     let (mut calls, mut exprs) = (Vec::new(), Vec::new());
-    let of = Arc::new(quantile_of());
+    let of = quantile_of();
     // Where each sketch stands among the new aggregates.
     let mut sketches: Vec<(&Expr, usize)> = Vec::new();
     for (place, (qualifier, field)) in aggregate.schema.iter().enumerate() {
@@ -85,7 +85,7 @@ fn shared(aggregate: Aggregate) -> Result<Transformed<LogicalPlan>> {
     let exprs = exprs.into_iter().map(|(source, share, qualifier, name)| {
         let column = Expr::Column(Column::from(plan.schema().qualified_field(source)));
         let expr = match share {
-            Some(share) => quantile(&of, column, share),
+            Some(share) => of.call(vec![column, Expr::Literal(share, None)]),
             None => column,
         };
         expr.alias_qualified(qualifier, name)
@@ -93,10 +93,6 @@ fn shared(aggregate: Aggregate) -> Result<Transformed<LogicalPlan>> {
     let exprs = exprs.collect();
     let projection = Projection::try_new(exprs, Arc::new(plan))?;
     Ok(Transformed::yes(LogicalPlan::Projection(projection)))
-}
-
-fn quantile(of: &Arc<ScalarUDF>, sketch: Expr, share: ScalarValue) -> Expr {
-    of.call(vec![sketch, Expr::Literal(share, None)])
 }
 
 /// The sketch that an aggregate could take its quantile from, if it is one.
@@ -122,13 +118,13 @@ fn wanted(place: usize, expr: &Expr) -> Option<Wanted> {
     (0.0..=1.0).contains(q).then(|| Wanted {
         place,
         share: share.clone(),
-        sketch: sketch(&Arc::new(quantile_sketch()), numbers, &params),
+        sketch: sketch(numbers, &params),
     })
 }
 
-fn sketch(function: &Arc<AggregateUDF>, numbers: &Expr, params: &AggregateFunctionParams) -> Expr {
+fn sketch(numbers: &Expr, params: &AggregateFunctionParams) -> Expr {
     Expr::AggregateFunction(AggregateFunction::new_udf(
-        Arc::clone(function),
+        Arc::new(quantile_sketch()),
         vec![numbers.clone()],
         false,
         params.filter.clone(),

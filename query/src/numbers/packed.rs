@@ -227,8 +227,8 @@ pub(super) struct Layout {
 impl Layout {
     /// Of several values, if they fit.
     pub(super) fn of(parts: Vec<Part>) -> Option<Self> {
-        let bits: u32 = parts.iter().map(|part| part.bits()).sum();
-        (parts.len() > 1 && bits <= u128::BITS).then_some(Self { parts })
+        let layout = Self { parts };
+        (layout.parts.len() > 1 && layout.bits() <= u128::BITS).then_some(layout)
     }
 
     fn bits(&self) -> u32 {
