@@ -343,11 +343,12 @@ impl Kernel {
     fn attach_new(&mut self, targets: Vec<Target>) -> Result<Vec<Attached>, LoadError> {
         let mut added: Vec<Attached> = Vec::new();
         for target in targets {
-            let is_known = |attached: &Attached| attached.target.id == target.id;
+            let id = target.id;
+            let is_known = |attached: &Attached| attached.target.id == id;
             if self.targets.iter().any(is_known) {
                 continue;
             }
-            let attached = self.name_target(target.id).and_then(|()| {
+            let attached = self.name_target(id).and_then(|()| {
                 let mut attached = Attached::new(target);
                 attached.attach_all(&mut self.ebpf, &self.programs)?;
                 Ok(attached)
@@ -355,8 +356,9 @@ impl Kernel {
             match attached {
                 Ok(attached) => added.push(attached),
                 Err(error) => {
-                    for attached in &added {
-                        let _ = self.target_ids.remove(&attached.target.id);
+                    let taken_back = added.iter().map(|attached| attached.target.id);
+                    for id in taken_back.chain([id]) {
+                        let _ = self.target_ids.remove(&id);
                     }
                     return Err(error);
                 }
