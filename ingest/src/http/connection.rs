@@ -47,7 +47,7 @@ impl Connection {
             is_from_start: false,
             client: None,
             halves: [Half::new(), Half::new()],
-            queue: Queue::new(),
+            queue: Queue::joined(),
             responding: None,
             unfinished: None,
             newest_id: 0,
@@ -60,8 +60,9 @@ impl Connection {
     }
 
     /// Says that the connection is known from its start: at [`Stamp::place`] 0 of each side a message begins.
-    pub const fn begin_at_start(&mut self) {
+    pub fn begin_at_start(&mut self) {
         self.is_from_start = true;
+        self.queue = Queue::new();
     }
 
     /// Parses by this from now on.

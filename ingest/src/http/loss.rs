@@ -73,24 +73,31 @@ impl Connection {
             unseen: Unseen::Lost,
         };
         match &half.state {
-            State::Ignore => {}
-            State::Body(body) if body.left().is_some_and(|left| left >= missing) => {}
+            State::Ignore => return,
+            State::Body(body) if body.left().is_some_and(|left| left >= missing) => return,
             State::First | State::Start | State::Hunt if !half.buffer.is_empty() => {
                 self.lose(client, loss, out);
             }
             _ => self.lose_messages(client, &loss),
         }
+        self.queue.note_loss_acknowledged();
     }
 
     /// A gap where a message begins or may begin.
     fn lose(&mut self, side: Side, mut loss: Loss, out: &mut Vec<Exchange>) {
         let expected = self.expected(side);
         let is_from_start = self.is_from_start && loss.start == 0;
+        // What is not answered yet is in messages of its own.
+        let is_answered = self.client == Some(side) && self.queue.has_answered(loss.start);
         let half = self.half(side);
         let buffer = std::mem::take(&mut half.buffer);
         let (started, place) = (half.started, half.place);
-        loss.is_whole = matches!(half.state, State::Start)
-            || (matches!(half.state, State::First) && is_from_start);
+        loss.is_whole = match half.state {
+            State::Start => true,
+            State::First => is_from_start,
+            State::Hunt => is_answered,
+            State::Body(_) | State::Ignore => false,
+        };
         half.state = State::Hunt;
         match detect_cut(expected, &buffer, place) {
             told @ (Detection::Request | Detection::Malformed | Detection::Response) => {

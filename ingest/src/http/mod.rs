@@ -13,6 +13,7 @@ mod chunked;
 mod connection;
 mod detect;
 mod exchange;
+mod habit;
 mod half;
 mod head;
 mod keep;

@@ -22,11 +22,13 @@
 //! responses before, and nothing of its own.
 //!
 //! A request that was lost before another one can be meant only if both waited at a time, which is believed of a client
-//! unless it has shown to ask one after the other.
+//! unless it has shown to ask one after the other. The doubt ends when the client has received everything and asks
+//! again, if it has shown to wait for all its responses ([`super::habit`]).
 
 use std::collections::VecDeque;
 
 use super::exchange::{Exchange, Outcome};
+use super::habit::Habit;
 use crate::packet::Nanos;
 use crate::tcp::Stamp;
 
@@ -116,36 +118,31 @@ impl Pending {
 
 /// The requests of a connection that wait for their response, in order.
 #[derive(Debug, Default)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a fact of its own, and any of them may hold with any other"
-)]
 pub(super) struct Queue {
     requests: VecDeque<Pending>,
     bytes: usize,
     /// What may have been sent after the last one.
     unseen_after: Unseen,
+    /// Where in the stream the last bytes end of which a request may have been lost.
+    requests_lost_until: u64,
     /// Whether a request was lost after the last one for certain, and no response came since that may have answered it.
     is_one_lost: bool,
-    /// Whether a response came after the last request that answers none in the queue.
-    has_unmatched: bool,
+    /// What the server had received when it sent the last response (everything, where that is not known).
+    answered_until: u64,
     /// What bytes may be for the server that stand after the last request and are no message.
     pub(super) skipped_after: Unseen,
     /// Of the oldest, so many may have lost their response.
     maybe_lost: usize,
-    /// Whether the oldest of these certainly has.
-    is_first_lost: bool,
     /// Until when, and where in the stream, responses were lost, or answered nothing in the queue: requests from before,
     /// that come into the queue only now, may have lost theirs too.
     lost_until: (Nanos, u64),
-    /// What the client had received when it sent the newest request.
-    newest_received: Option<u64>,
     /// Where the last interim responses began and ended that followed each other.
     interim: (u64, u64),
-    /// Whether the client has sent a request before the response to the one before.
-    pub(super) is_pipelined: bool,
-    /// Whether the client has sent a request after the response to the one before.
-    pub(super) is_sequential: bool,
+    pub(super) habit: Habit,
+    /// Requests that were given up and certainly wait for their response.
+    owed: usize,
+    /// Whether the server has said, before it was asked again, that it has a request which was lost.
+    is_loss_acknowledged: bool,
 }
 
 impl Queue {
@@ -153,6 +150,14 @@ impl Queue {
         Self {
             lost_until: (Nanos::MIN, 0),
             ..Self::default()
+        }
+    }
+
+    /// The queue of a connection that was joined after its start: requests may wait that were sent before.
+    pub(super) fn joined() -> Self {
+        Self {
+            unseen_after: Unseen::Hidden,
+            ..Self::new()
         }
     }
 
@@ -186,16 +191,13 @@ impl Queue {
     pub(super) fn push(&mut self, mut pending: Pending) {
         pending.unseen_before = std::mem::take(&mut self.unseen_after);
         self.is_one_lost = false;
-        self.has_unmatched = false;
+        self.is_loss_acknowledged = false;
         let (lost_time, lost_place) = self.lost_until;
         let may_have_lost = match pending.received {
             Some(received) => received < lost_place,
             None => pending.exchange.time() < lost_time,
         };
-        // It had nothing new from the server since it sent the one before.
-        let is_at_once = pending.received.is_some() && pending.received == self.newest_received;
-        self.is_pipelined |= is_at_once;
-        self.newest_received = pending.received;
+        self.habit.note_request(pending.received);
         self.bytes += pending.bytes;
         self.requests.push_back(pending);
         if may_have_lost {
@@ -216,7 +218,6 @@ impl Queue {
         let pending = self.requests.pop_front()?;
         self.bytes = self.bytes.saturating_sub(pending.bytes);
         self.maybe_lost = self.maybe_lost.saturating_sub(1);
-        self.is_first_lost = false;
         Some(pending)
     }
 
@@ -238,6 +239,14 @@ impl Queue {
         count
     }
 
+    /// Notes that the client asks after it has `received` so many bytes of the server, none of which is still missing
+    /// here.
+    pub(super) fn note_asking(&mut self, received: u64) {
+        if self.maybe_lost == 0 && !self.requests.is_empty() {
+            self.habit.note_request_beside(received);
+        }
+    }
+
     /// Notes that requests may have been sent after the last one that are not in the queue.
     pub(super) fn note_unseen(&mut self, unseen: Unseen) {
         self.unseen_after = self.unseen_after.max(unseen);
@@ -246,23 +255,40 @@ impl Queue {
     /// Notes that requests may have been lost after the last one.
     pub(super) fn lose_requests(&mut self, loss: &Loss) {
         self.note_unseen(loss.unseen);
-        self.is_one_lost |= loss.is_whole && !self.has_unmatched;
+        self.requests_lost_until = self.requests_lost_until.max(loss.end);
+        // What the server had already when it sent a response, that may be what it answered.
+        self.is_one_lost |= loss.is_whole && loss.end > self.answered_until;
+    }
+
+    /// Whether the server had, when it sent the last response, what the client sent up to `place` or further.
+    pub(super) const fn has_answered(&self, place: u64) -> bool {
+        self.answered_until > 0 && place <= self.answered_until
     }
 
     /// Notes that the client asks after the response to the request before.
     pub(super) fn note_sequential(&mut self) {
         // If one may be lost between, it is not known which response that was.
-        self.is_sequential |= self.unseen_after < Unseen::Lost;
+        if self.unseen_after < Unseen::Lost {
+            self.habit.note_sequential();
+        }
+    }
+
+    /// Notes that the server has said that it has a request which was lost.
+    pub(super) fn note_loss_acknowledged(&mut self) {
+        self.is_loss_acknowledged = true;
     }
 
     /// Notes that the client has received every byte of the server so far, all of which were whole messages: if requests
     /// were lost, these were the answers. A request that was lost for certain, and that none of them answered, still
-    /// waits while the client asks again.
+    /// waits while the client asks again: it was sent together with what comes now, unless the server had it before.
     pub(super) fn note_all_answered(&mut self) {
+        let is_owed = self.owed > 0 || (self.is_one_lost && self.is_loss_acknowledged);
+        self.habit.is_windowed |= is_owed;
         if self.is_one_lost {
-            self.is_pipelined = true;
-        } else if self.unseen_after == Unseen::Lost {
-            self.unseen_after = Unseen::Hidden;
+            self.habit.is_pipelined = true;
+        } else {
+            self.habit.note_wait();
+            self.unseen_after = self.habit.doubt_after_wait(self.unseen_after);
         }
     }
 
@@ -291,18 +317,41 @@ impl Queue {
             pending.received.is_none_or(|received| received < loss.end)
         };
         let concerned = self.requests.iter().take_while(could_be_answered).count();
-        let is_first_lost = self.front().is_some_and(|front| {
-            // What was lost may be an interim response, where one was asked for.
-            !front.expects_continue && front.received.is_none_or(|received| received <= loss.start)
-        });
-        self.is_first_lost |= loss.is_whole && is_first_lost;
         self.maybe_lost = self.maybe_lost.max(concerned);
+        self.owed = 0;
         self.lose_until(loss.time, loss.end);
     }
 
     fn lose_until(&mut self, time: Nanos, place: u64) {
         let (lost_time, lost_place) = self.lost_until;
         self.lost_until = (lost_time.max(time), lost_place.max(place));
+    }
+
+    /// Whether a response is the next thing that the client received after it sent a request, where that is known.
+    fn is_next(&self, request: &Pending, response: &Stamp) -> Option<bool> {
+        let received = request.received?;
+        let (interim_start, interim_end) = self.interim;
+        let after_interim = received == interim_start && response.place == interim_end;
+        Some(received == response.place || after_interim)
+    }
+
+    /// Notes a response that answers none in the queue: it may be to one that was lost, or that comes late.
+    fn note_unmatched(&mut self, response: &Stamp) {
+        self.lose_until(response.time, response.place + 1);
+        self.is_one_lost = false;
+        self.is_loss_acknowledged = false;
+    }
+
+    /// Notes whether a request was lost that the server had while the last one of the queue waited: the server says that
+    /// it has it, and has not sent anything between.
+    fn note_lost_beside(&mut self, response: &Stamp) {
+        let is_lost_acknowledged = self.unseen_after == Unseen::Lost
+            && response
+                .received
+                .is_some_and(|received| received >= self.requests_lost_until);
+        if is_lost_acknowledged && let Some(last) = self.requests.back() {
+            self.habit.is_pipelined |= self.is_next(last, response) == Some(true);
+        }
     }
 
     /// The request that a response answers whose first byte is stamped `started`. Requests whose response was lost go to
@@ -312,23 +361,24 @@ impl Queue {
         started: &Stamp,
         mut lost: impl FnMut(Pending),
     ) -> Option<Pending> {
+        self.answered_until = started.received.unwrap_or(u64::MAX);
         let is_impossible = self
             .front()
             .is_some_and(|front| front.received.is_some() && !front.was_sent_before(started));
         if !self.is_empty() && self.is_in_sync() && !is_impossible {
             let next = self.requests.get(1);
-            self.is_pipelined |= next.is_some_and(|next| {
+            self.habit.is_pipelined |= next.is_some_and(|next| {
                 next.received.is_some() && next.was_sent_before(started)
                     || next.exchange.time() < started.time && next.received.is_none()
             });
             return self.pop();
         }
+        self.note_lost_beside(started);
         let was_sent = |pending: &&Pending| pending.was_sent_before(started);
         let sent = self.requests.iter().take_while(was_sent).count();
         if sent == 0 {
-            self.lose_until(started.time, started.place + 1);
-            self.is_one_lost = false;
-            self.has_unmatched = true;
+            self.note_unmatched(started);
+            self.owed = self.owed.saturating_sub(1);
             let first = self.unseen_first();
             if *first == Unseen::Lost {
                 // That was it, if one was lost.
@@ -338,8 +388,8 @@ impl Queue {
         }
         // What is behind this one cannot be meant.
         let newest = self.maybe_lost.min(sent - 1);
-        let oldest = usize::from(self.is_first_lost);
-        let is_one = oldest == newest;
+        // What was lost may be an interim response, so that none has lost its response for certain.
+        let is_one = newest == 0;
         let unseen = self
             .requests
             .iter()
@@ -349,42 +399,43 @@ impl Queue {
             .unwrap_or_default();
         let next = self.requests.get(newest + 1);
         let unseen_next = next.map_or(self.unseen_after, |next| next.unseen_before);
-        let is_believed = |unseen: Unseen| {
-            unseen == Unseen::Nothing || (unseen == Unseen::Hidden && !self.is_pipelined)
-        };
-        let may_be_newer = self.maybe_lost > newest && !is_believed(unseen_next);
-        let is_possible = !may_be_newer && oldest <= newest;
+        let may_be_newer = self.maybe_lost > newest && !self.habit.is_believed(unseen_next);
+        let is_possible = !may_be_newer;
         // To whoever asks one after the other, the response is the next thing that it receives.
-        let is_next = self.requests.get(newest).and_then(|request| {
-            let received = request.received?;
-            let (interim_start, interim_end) = self.interim;
-            let after_interim = received == interim_start && started.place == interim_end;
-            Some(received == started.place || after_interim)
-        });
+        let is_next = self
+            .requests
+            .get(newest)
+            .and_then(|request| self.is_next(request, started));
         let is_certain = match (unseen, is_next) {
             (Unseen::Smuggled, _) => false,
-            _ if self.is_pipelined => is_possible && is_one && unseen == Unseen::Nothing,
+            _ if self.habit.is_pipelined => is_possible && is_one && unseen == Unseen::Nothing,
             (_, Some(false)) => false,
             (Unseen::Nothing | Unseen::Hidden, Some(true)) => true,
             (Unseen::Nothing | Unseen::Hidden, None) => {
-                is_possible && (is_one || self.is_sequential)
+                is_possible && (is_one || self.habit.is_sequential())
             }
-            (Unseen::Lost, _) => self.is_sequential && (is_possible || is_next.is_some()),
+            (Unseen::Lost, _) => self.habit.is_sequential() && (is_possible || is_next.is_some()),
         };
-        let given_up = if is_certain { newest } else { sent };
+        let given_up = if is_certain {
+            newest
+        } else {
+            // It answers one of them.
+            self.owed += sent - 1 - newest;
+            sent
+        };
         for _ in 0..given_up {
             if let Some(pending) = self.pop() {
                 lost(pending);
             }
         }
         self.maybe_lost = 0;
-        self.is_first_lost = false;
         if is_certain {
             return self.pop();
         }
-        // This may have answered one that comes into the queue late, and some of those given up may be answered yet.
-        self.lose_until(started.time, started.place + 1);
-        let unanswered = if self.is_pipelined {
+        // This may have answered one that comes into the queue late or was lost, and some of those given up may be
+        // answered yet.
+        self.note_unmatched(started);
+        let unanswered = if self.habit.is_pipelined {
             Unseen::Lost
         } else {
             Unseen::Hidden

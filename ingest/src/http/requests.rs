@@ -89,15 +89,22 @@ impl Connection {
     fn note_asking(&mut self, side: Side, started: Stamp, out: &mut Vec<Exchange>) {
         self.next_request_ends_response(side, started, out);
         if self.half(side).ended_in_packet && !self.queue.is_empty() {
-            self.queue.is_pipelined = true;
+            self.queue.habit.is_pipelined = true;
         }
         let is_idle = self.queue.is_empty() && self.responding.is_none();
         let server = self.half(side.other());
-        let has_all = matches!(server.state, State::Start)
+        let has_all = server.passed > 0
+            && matches!(server.state, State::Start)
             && server.buffer.is_empty()
             && started.received == Some(server.passed);
+        let has_passed = started
+            .received
+            .filter(|received| *received <= server.passed);
         if is_idle && has_all {
             self.queue.note_all_answered();
+        }
+        if let Some(received) = has_passed {
+            self.queue.note_asking(received);
         }
         let is_after = |response: Stamp| match started.received {
             Some(received) => received > response.place,
@@ -111,7 +118,7 @@ impl Connection {
     /// A response whose end was not captured is over when the client, that asks one after the other, asks again.
     fn next_request_ends_response(&mut self, side: Side, started: Stamp, out: &mut Vec<Exchange>) {
         let server = side.other();
-        let is_over = !self.queue.is_pipelined
+        let is_over = !self.queue.habit.is_pipelined
             && self
                 .responding
                 .as_ref()

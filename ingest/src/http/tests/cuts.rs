@@ -77,7 +77,7 @@ fn a_character_that_is_cut_is_left_out() {
 
 #[test]
 fn a_request_of_a_known_client_is_told_whatever_its_method_and_target() {
-    let mut wire = Wire::new();
+    let mut wire = Wire::acknowledged();
     wire.client(get("/1")).server(ok(1));
     for line in ["BREW pot-1", "CONNECT h.or"] {
         wire.client(line).gap(CLIENT, 40).server(ok(2));
@@ -129,7 +129,7 @@ fn of_a_cut_response_the_status_is_known() {
         assert_eq!(wire.one().ttfb_ns(), Some(1));
         assert_eq!(wire.one().latency_ns(), None);
     }
-    let mut wire = Wire::new();
+    let mut wire = Wire::acknowledged();
     wire.client(get("/a"))
         .server("HTTP/1.1 40")
         .gap(SERVER, 500);

@@ -28,17 +28,20 @@ struct Wire {
 }
 
 impl Wire {
+    /// A connection from its start.
     fn new() -> Self {
         Self::with(Config::default())
     }
 
     fn with(config: Config) -> Self {
-        Self {
+        let mut wire = Self {
             connection: Connection::new(Arc::new(config)),
             out: Vec::new(),
             time: 0,
             passed: None,
-        }
+        };
+        wire.connection.begin_at_start();
+        wire
     }
 
     /// A connection of which it is known what each side had received.
@@ -78,6 +81,16 @@ impl Wire {
 
     fn server(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         self.data(SERVER, bytes)
+    }
+
+    /// A response of a server that has received so many bytes more than were seen.
+    fn server_ahead(&mut self, bytes: impl AsRef<[u8]>, more: u64) -> &mut Self {
+        let [client, server] = self.passed.unwrap_or_default();
+        self.passed = Some([client + more, server]);
+        self.server(bytes);
+        let [_, server] = self.passed.unwrap_or_default();
+        self.passed = Some([client, server]);
+        self
     }
 
     /// Bytes that are lost.

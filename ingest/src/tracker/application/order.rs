@@ -77,8 +77,9 @@ impl Application {
         if let Some(ack) = segment.ack {
             streams[index(other)].join_at(ack, max_before);
         }
-        self.is_joined |= streams.iter().any(Stream::is_joined);
-        self.may_begin_late |= self.is_joined;
+        // The SYN of one tells where both begin.
+        self.is_joined |= streams.iter().all(Stream::is_joined);
+        self.may_begin_late |= streams.iter().any(Stream::is_joined);
     }
 
     /// Takes a segment in its place among those of the other side.

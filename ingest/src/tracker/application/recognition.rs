@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Application, Context, Protocol};
-use crate::tcp::{Chunk, Side, Stamp};
+use crate::tcp::{Chunk, GapCause, Side, Stamp};
 use crate::tracker::flow::index;
 use crate::{dns, http};
 
@@ -19,13 +19,37 @@ const LONG_RUN: usize = 512;
 /// What came before the protocol was known.
 #[derive(Default)]
 pub(super) struct Undecided {
-    /// The bytes that may begin a message, in the order they came.
-    pieces: Vec<(Side, Stamp, Vec<u8>)>,
+    /// What may begin a message, and what is missing between, in the order it came.
+    pieces: Vec<Piece>,
     pub(super) bytes: usize,
     /// Runs of bytes that began nothing known.
     unknown_runs: u32,
     /// Whether a side's first bytes were looked at and are nothing known.
     is_ruled_out: [bool; 2],
+}
+
+/// A run of one side's bytes.
+struct Piece {
+    side: Side,
+    stamp: Stamp,
+    content: Content,
+}
+
+enum Content {
+    Bytes(Vec<u8>),
+    Gap { bytes: u64, cause: GapCause },
+}
+
+impl Piece {
+    fn chunk(&self) -> Chunk<'_> {
+        match &self.content {
+            Content::Bytes(bytes) => Chunk::Data(bytes),
+            Content::Gap { bytes, cause } => Chunk::Gap {
+                bytes: *bytes,
+                cause: *cause,
+            },
+        }
+    }
 }
 
 /// What the bytes of one side begin with.
@@ -39,12 +63,13 @@ enum Told {
 }
 
 impl Undecided {
-    /// The bytes of a side that were kept.
+    /// The bytes of a side that were kept, behind the last gap.
     fn of(&self, side: Side) -> Option<Vec<u8>> {
         let mut bytes = Vec::new();
-        for (of_side, _, piece) in &self.pieces {
-            if *of_side == side {
-                bytes.extend_from_slice(piece);
+        for piece in self.pieces.iter().filter(|piece| piece.side == side) {
+            match &piece.content {
+                Content::Bytes(more) => bytes.extend_from_slice(more),
+                Content::Gap { .. } => bytes.clear(),
             }
         }
         (!bytes.is_empty()).then_some(bytes)
@@ -59,8 +84,40 @@ impl Undecided {
     fn keep(&mut self, side: Side, stamp: Stamp, bytes: &[u8]) {
         self.bytes += bytes.len();
         match self.pieces.last_mut() {
-            Some((of_side, _, piece)) if *of_side == side => piece.extend_from_slice(bytes),
-            _ => self.pieces.push((side, stamp, bytes.to_vec())),
+            Some(Piece {
+                side: of_side,
+                content: Content::Bytes(piece),
+                ..
+            }) if *of_side == side => piece.extend_from_slice(bytes),
+            _ => self.pieces.push(Piece {
+                side,
+                stamp,
+                content: Content::Bytes(bytes.to_vec()),
+            }),
+        }
+    }
+
+    /// Keeps that bytes are missing, since messages may be among them.
+    fn keep_gap(&mut self, side: Side, stamp: Stamp, bytes: u64, cause: GapCause) {
+        self.forget(side);
+        match self.pieces.iter_mut().find(|piece| piece.side == side) {
+            Some(Piece {
+                stamp: until,
+                content: Content::Gap { bytes: before, .. },
+                ..
+            }) => {
+                let start = until.place;
+                *before = (stamp.place + bytes).saturating_sub(start);
+                *until = Stamp {
+                    place: start,
+                    ..stamp
+                };
+            }
+            _ => self.pieces.push(Piece {
+                side,
+                stamp,
+                content: Content::Gap { bytes, cause },
+            }),
         }
     }
 
@@ -88,9 +145,18 @@ impl Undecided {
         self.bytes > MAX_UNDECIDED_BYTES || self.unknown_runs >= MAX_UNKNOWN_RUNS
     }
 
+    /// Forgets the bytes of a side that were kept.
     fn forget(&mut self, side: Side) {
-        self.pieces.retain(|(of_side, _, _)| *of_side != side);
-        self.bytes = self.pieces.iter().map(|(_, _, bytes)| bytes.len()).sum();
+        let mut left = 0;
+        self.pieces.retain(|piece| match &piece.content {
+            Content::Bytes(_) if piece.side == side => false,
+            Content::Bytes(bytes) => {
+                left += bytes.len();
+                true
+            }
+            Content::Gap { .. } => true,
+        });
+        self.bytes = left;
     }
 }
 
@@ -136,14 +202,17 @@ impl Application {
         let Protocol::Unknown(undecided) = &mut self.protocol else {
             return;
         };
-        let Chunk::Data(bytes) = chunk else {
-            if undecided.begins_message(side) {
+        let bytes = match chunk {
+            Chunk::Data(bytes) => bytes,
+            Chunk::Gap { bytes, cause } if !undecided.begins_message(side) => {
+                undecided.keep_gap(side, stamp, bytes, cause);
+                return;
+            }
+            Chunk::Gap { .. } => {
                 self.begin(Told::Http, context);
                 self.chunk(side, chunk, stamp, context);
-            } else {
-                undecided.forget(side);
+                return;
             }
-            return;
         };
         if undecided.is_ruled_out[index(side)] && !may_begin_late {
             undecided.unknown_runs += 1;
@@ -216,8 +285,8 @@ impl Application {
         };
         self.word = Some(word);
         if let Protocol::Unknown(undecided) = std::mem::replace(&mut self.protocol, decided) {
-            for (side, stamp, bytes) in &undecided.pieces {
-                self.chunk(*side, Chunk::Data(bytes), *stamp, context);
+            for piece in &undecided.pieces {
+                self.chunk(piece.side, piece.chunk(), piece.stamp, context);
             }
         }
     }

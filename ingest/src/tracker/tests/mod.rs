@@ -12,6 +12,7 @@ mod conversations;
 mod datagrams;
 mod limits;
 mod live;
+mod losses;
 mod names;
 mod pairs;
 mod wire;

@@ -197,8 +197,8 @@ proptest! {
     fn pipelined_requests_get_their_own_responses(plan in plan(3)) {
         // The client shows what it does.
         let plan = Plan {
-            bursts: [vec![(2, 2)], plan.bursts].concat(),
-            calm: 2,
+            bursts: [vec![(2, 1), (1, 1), (1, 2)], plan.bursts].concat(),
+            calm: 4,
             ..plan
         };
         check(&plan)?;
