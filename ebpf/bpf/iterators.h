@@ -94,17 +94,14 @@ int find_sockets(struct bpf_iter__task_file *ctx)
 	return 0;
 }
 
-/* The counters of every marked connection that is open; of one that is left out since it was told, that. */
-SEC("iter/bpf_sk_storage_map")
-int read_counters(struct bpf_iter__bpf_sk_storage_map *ctx)
+/* Tells the counters of a marked connection that is open; of one that is left out since it was told, that. */
+static __always_inline int tell_counters(struct seq_file *seq, struct sock *sk, struct socket_state *state)
 {
 	struct capture_settings *settings = current_settings();
-	struct socket_state *state = ctx->value;
-	struct sock *sk = ctx->sk;
 	struct tcp_event event = {};
 	struct tcp_sock *tcp;
 
-	if (!sk || !state || !settings)
+	if (!settings)
 		return 0;
 	tcp = bpf_skc_to_tcp_sock(sk);
 	if (!tcp)
@@ -125,13 +122,48 @@ int read_counters(struct bpf_iter__bpf_sk_storage_map *ctx)
 	}
 	fill_tcp_event(&event, state, tcp);
 	/* Where there is no room, the kernel comes back with the same socket. */
-	if (bpf_seq_write(ctx->meta->seq, &event, sizeof(event)) == 0) {
+	if (bpf_seq_write(seq, &event, sizeof(event)) == 0) {
 		state->tcp_flags = 0; /* told now: the next reading tells what came since */
 		state->is_told = event.kind == EVENT_TCP_COUNTERS;
 		if (event.kind == EVENT_TCP_LEFT_OUT)
 			begin_anew(state);
 	}
 	return 0;
+}
+
+SEC("iter/bpf_sk_storage_map")
+int read_counters(struct bpf_iter__bpf_sk_storage_map *ctx)
+{
+	struct socket_state *state = ctx->value;
+	struct sock *sk = ctx->sk;
+
+	if (!sk || !state)
+		return 0;
+	return tell_counters(ctx->meta->seq, sk, state);
+}
+
+/* The same through the open files of every process, where the kernel refuses to walk over a map. A connection that
+ * several processes hold comes once for each. */
+SEC("iter/task_file")
+int read_counters_by_file(struct bpf_iter__task_file *ctx)
+{
+	struct file *file = ctx->file;
+	struct socket_state *state;
+	struct socket *socket;
+	struct sock *sk;
+
+	if (!ctx->task || !file)
+		return 0;
+	socket = bpf_sock_from_file(file);
+	if (!socket)
+		return 0;
+	sk = socket->sk;
+	if (!sk)
+		return 0;
+	state = bpf_sk_storage_get(&sockets, sk, 0, 0);
+	if (!state)
+		return 0;
+	return tell_counters(ctx->meta->seq, sk, state);
 }
 
 #endif

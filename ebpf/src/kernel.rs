@@ -20,7 +20,7 @@ use crate::events::{
 use crate::iterator::{MapIterator, read_events};
 use crate::maps::SelectionMaps;
 use crate::program_info::ProgramInfo;
-use crate::programs::{Kind, Outcome, PROGRAMS, Program, ProgramStatus};
+use crate::programs::{Kind, Outcome, PROGRAMS, Program, ProgramStatus, READ_COUNTERS_BY_FILE};
 use crate::selection::Selection;
 
 /// The compiled kernel side.
@@ -219,18 +219,25 @@ impl Kernel {
         }
         kernel.targets = targets.into_iter().map(Attached::new).collect();
         for program in PROGRAMS {
-            let outcome = match kernel.attach(program, &btf) {
-                Ok(()) => Outcome::Attached,
-                Err(reason) => Outcome::Refused(reason),
-            };
-            kernel.programs.push(ProgramStatus {
-                program,
-                outcome,
-                info: ProgramInfo::default(),
-            });
+            kernel.try_program(program, &btf);
+        }
+        if kernel.counters.is_none() {
+            kernel.try_program(READ_COUNTERS_BY_FILE, &btf);
         }
         kernel.look_at_programs();
         Ok(kernel)
+    }
+
+    fn try_program(&mut self, program: &'static Program, btf: &Btf) {
+        let outcome = match self.attach(program, btf) {
+            Ok(()) => Outcome::Attached,
+            Err(reason) => Outcome::Refused(reason),
+        };
+        self.programs.push(ProgramStatus {
+            program,
+            outcome,
+            info: ProgramInfo::default(),
+        });
     }
 
     fn name_target(&mut self, id: u64) -> Result<(), LoadError> {
@@ -500,17 +507,26 @@ impl Kernel {
     }
 
     /// Reads the counters of every open TCP connection.
-    pub fn read_counters(&self, each: impl FnMut(&TcpEvent)) -> io::Result<()> {
+    pub fn read_counters(&mut self, each: impl FnMut(&TcpEvent)) -> io::Result<()> {
         match &self.counters {
             Some(iterator) => read_events(iterator.open()?, each),
-            None => Ok(()),
+            None => self.walk_files(READ_COUNTERS_BY_FILE.name, each),
         }
     }
 
     /// Looks through the open files of every process for sockets of the captured cgroups: marks them with their owner
     /// and tells of the TCP ones.
     pub fn find_sockets(&mut self, each: impl FnMut(&TcpEvent)) -> io::Result<()> {
-        let Some(program) = self.ebpf.program_mut("find_sockets") else {
+        self.walk_files("find_sockets", each)
+    }
+
+    /// Runs a program for every open file. One that was refused tells nothing.
+    fn walk_files(&mut self, name: &str, each: impl FnMut(&TcpEvent)) -> io::Result<()> {
+        let is_attached = |status: &ProgramStatus| {
+            status.program.name == name && status.outcome == Outcome::Attached
+        };
+        let program = self.ebpf.program_mut(name);
+        let Some(program) = program.filter(|_| self.programs.iter().any(is_attached)) else {
             return Ok(());
         };
         let mut open = || -> Result<std::fs::File, Box<dyn std::error::Error>> {

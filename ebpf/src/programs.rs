@@ -56,7 +56,8 @@ impl Kind {
     }
 }
 
-/// Every program, in the order in which they are attached: who owns sockets first, packets last.
+/// Every program but [`READ_COUNTERS_BY_FILE`], in the order in which they are attached: who owns sockets first, packets
+/// last.
 pub const PROGRAMS: &[Program] = &[
     Program {
         name: "process_exit",
@@ -143,10 +144,20 @@ pub const PROGRAMS: &[Program] = &[
         kind: Kind::Iterator("bpf_sk_storage_map"),
         hook: "iter/bpf_sk_storage_map",
         required: false,
-        costs: "a TCP connection shows in flows when it ends, not while it lives",
+        costs: "open TCP connections are looked up among the files of every process instead, which takes longer; those that no process holds show in flows when they end",
         since: "5.9",
     },
 ];
+
+/// What stands in for `read_counters` where the kernel refuses that: some let no program walk over a map.
+pub(crate) const READ_COUNTERS_BY_FILE: &Program = &Program {
+    name: "read_counters_by_file",
+    kind: Kind::Iterator("task_file"),
+    hook: "iter/task_file",
+    required: false,
+    costs: "a TCP connection shows in flows when it ends, not while it lives",
+    since: "5.12",
+};
 
 /// What became of a program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
