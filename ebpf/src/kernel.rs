@@ -20,7 +20,9 @@ use crate::events::{
 use crate::iterator::{MapIterator, read_events};
 use crate::maps::SelectionMaps;
 use crate::program_info::ProgramInfo;
-use crate::programs::{Kind, Outcome, PROGRAMS, Program, ProgramStatus, READ_COUNTERS_BY_FILE};
+use crate::programs::{
+    Kind, Outcome, PROGRAMS, Program, ProgramStatus, READ_COUNTERS_BY_FILE, WALKS_OVER_SOCKETS,
+};
 use crate::selection::Selection;
 
 /// The compiled kernel side.
@@ -223,9 +225,19 @@ impl Kernel {
         }
         if kernel.counters.is_none() {
             kernel.try_program(READ_COUNTERS_BY_FILE, &btf);
+            kernel.leave_out_replaced();
         }
         kernel.look_at_programs();
         Ok(kernel)
+    }
+
+    /// Leaves out what was refused where another program does the same: nothing is missed.
+    fn leave_out_replaced(&mut self) {
+        let stand_in = self.programs.last();
+        if stand_in.is_some_and(|status| status.outcome == Outcome::Attached) {
+            self.programs
+                .retain(|status| status.program.kind != WALKS_OVER_SOCKETS);
+        }
     }
 
     fn try_program(&mut self, program: &'static Program, btf: &Btf) {
@@ -272,7 +284,7 @@ impl Kernel {
             Ok(())
         })();
         attached.map_err(|error| describe(&error))?;
-        if program.kind == Kind::Iterator("bpf_sk_storage_map") {
+        if program.kind == WALKS_OVER_SOCKETS {
             self.counters = Some(
                 self.link_counters(program.name)
                     .map_err(|error| error.to_string())?,

@@ -141,15 +141,19 @@ pub const PROGRAMS: &[Program] = &[
     },
     Program {
         name: "read_counters",
-        kind: Kind::Iterator("bpf_sk_storage_map"),
+        kind: WALKS_OVER_SOCKETS,
         hook: "iter/bpf_sk_storage_map",
         required: false,
-        costs: "open TCP connections are looked up among the files of every process instead, which takes longer; those that no process holds show in flows when they end",
+        costs: "a TCP connection shows in flows when it ends, not while it lives",
         since: "5.9",
     },
 ];
 
-/// What stands in for `read_counters` where the kernel refuses that: some let no program walk over a map.
+/// What `read_counters` walks over.
+pub(crate) const WALKS_OVER_SOCKETS: Kind = Kind::Iterator("bpf_sk_storage_map");
+
+/// What stands in for `read_counters` where the kernel refuses that: some let no program walk over a map. It looks at
+/// every open file of the machine, and misses connections that no process holds any more until they end.
 pub(crate) const READ_COUNTERS_BY_FILE: &Program = &Program {
     name: "read_counters_by_file",
     kind: Kind::Iterator("task_file"),
