@@ -44,6 +44,7 @@ int find_sockets(struct bpf_iter__task_file *ctx)
 	u8 tcp_state;
 	int is_new;
 
+	note_walker();
 	if (!task || !file || !settings)
 		return 0;
 	socket = bpf_sock_from_file(file);
@@ -152,6 +153,7 @@ int read_counters_by_file(struct bpf_iter__task_file *ctx)
 	struct socket *socket;
 	struct sock *sk;
 
+	note_walker();
 	if (!ctx->task || !file)
 		return 0;
 	socket = bpf_sock_from_file(file);

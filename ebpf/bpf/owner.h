@@ -4,6 +4,15 @@
 
 #include "state.h"
 
+/* The process that walks over open files. The walk holds each file for a moment: one that its process closes meanwhile is
+ * closed for good by the walker, which then sends the last packet of a socket that was never its own. */
+u32 walker_tgid;
+
+static __always_inline void note_walker(void)
+{
+	walker_tgid = bpf_get_current_pid_tgid() >> 32;
+}
+
 static __always_inline void owner_of_task(struct owner *owner, struct task_struct *task)
 {
 	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
@@ -51,7 +60,7 @@ static __always_inline void learn_tcp_sender(struct socket_state *state, struct 
 	if (tcp->inet_conn.icsk_inet.sk.__sk_common.skc_state == TCP_LISTEN)
 		return;
 	task = bpf_get_current_task_btf();
-	if (task->flags & PF_KTHREAD)
+	if ((task->flags & PF_KTHREAD) || (u32)task->tgid == walker_tgid)
 		return;
 	state->has_sent = 1;
 	if (!is_owner(&state->owner, task)) {

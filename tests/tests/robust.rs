@@ -58,7 +58,8 @@ fn a_storm_of_garbage_is_counted_in_bounded_memory() {
     let lost = weir.number("SELECT coalesce(sum(events), 0) AS n FROM capture_loss WHERE reason IN ('control_ring_full', 'connection_evicted', 'udp_table_full')");
     assert!(
         flows + lost >= 2 * CONNECTIONS,
-        "{flows} flows, {lost} lost"
+        "{flows} flows, {lost} lost; {:?}",
+        weir.rows("SELECT process, role, state, l7, count(*) AS n, count(DISTINCT conn_id) AS c FROM flows WHERE protocol = 'tcp' GROUP BY ALL")
     );
     let sent = weir.number("SELECT coalesce(sum(packets_sent), 0) AS n FROM flows WHERE process LIKE 'python%' AND protocol = 'udp' AND role = 'client'");
     assert!(sent + lost >= DATAGRAMS, "{sent} datagrams, {lost} lost");
