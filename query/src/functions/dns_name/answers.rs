@@ -226,10 +226,10 @@ impl Accumulator for Answers {
                 continue;
             }
             let (addresses, names) = (texts(addresses, row), texts(names, row));
-            let named = addresses.iter().zip(&names);
+            let pairs = addresses.iter().zip(&names);
             let (from, until) = (numbers(from, row), numbers(until, row));
             let times = from.iter().zip(&until);
-            for (pid, ((address, name), times)) in numbers(pids, row).iter().zip(named.zip(times)) {
+            for (pid, ((address, name), times)) in numbers(pids, row).iter().zip(pairs.zip(times)) {
                 let (Some(address), Some(name), (Some(from), Some(until))) = (address, name, times)
                 else {
                     continue;
@@ -298,7 +298,7 @@ fn list(values: ArrayRef) -> Result<ScalarValue> {
 
 /// Records of answer sections, one after the other.
 struct Records<'a> {
-    records: &'a StructArray,
+    all: &'a StructArray,
     types: &'a StringArray,
     ttls: &'a Int64Array,
     data: &'a StringArray,
@@ -316,7 +316,7 @@ impl<'a> Records<'a> {
             return exec_err!("dns_answers needs records with type, ttl and data");
         };
         Ok(Self {
-            records,
+            all: records,
             types,
             ttls,
             data,
@@ -325,9 +325,8 @@ impl<'a> Records<'a> {
 
     /// The address that a record gives, and for how many seconds; `None` of other records.
     fn address(&self, record: usize) -> Option<(IpAddr, i64)> {
-        let is_told = self.records.is_valid(record)
-            && self.types.is_valid(record)
-            && self.data.is_valid(record);
+        let is_told =
+            self.all.is_valid(record) && self.types.is_valid(record) && self.data.is_valid(record);
         if !is_told || !matches!(self.types.value(record), "A" | "AAAA") {
             return None;
         }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use arrow::array::{Array as _, AsArray as _, Int64Array, ListArray, StringArray};
+use arrow::array::{Array as _, AsArray as _, Int64Array, ListArray, StringArray, StructArray};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use datafusion::common::{Result, exec_err};
 
@@ -26,7 +26,7 @@ impl ByProcess {
         }
         // Of a NULL these are none.
         let rows = list.value(0);
-        let columns = rows.as_struct_opt().map(|rows| rows.columns());
+        let columns = rows.as_struct_opt().map(StructArray::columns);
         let Some([pids, addresses, names, from, until]) = columns else {
             return exec_err!("{wrong}");
         };
@@ -51,13 +51,13 @@ impl ByProcess {
     /// The name at that time. A process that asks no DNS itself (something else asks for it) gets what anybody was told.
     pub(super) fn look_up(&self, ip: &str, pid: Option<i64>, time: i64) -> Option<&str> {
         let pid = pid.filter(|pid| self.has_asked(*pid));
-        if let Some(found) = self.find(pid, ip, time) {
-            return found;
-        }
-        // Perhaps not in the form that the list has addresses in.
-        let address: IpAddr = ip.parse().ok()?;
-        let ip = address.to_canonical().to_string();
-        self.find(pid, &ip, time).flatten()
+        let row = self.find(pid, ip, time).or_else(|| {
+            // Perhaps not in the form that the list has addresses in.
+            let address: IpAddr = ip.parse().ok()?;
+            self.find(pid, &address.to_canonical().to_string(), time)
+        })?;
+        let is_good = self.until.is_valid(row) && time < self.until.value(row);
+        (is_good && self.names.is_valid(row)).then(|| self.names.value(row))
     }
 
     fn has_asked(&self, pid: i64) -> bool {
@@ -65,15 +65,11 @@ impl ByProcess {
         first < self.pids.len() && self.pid(first) == Some(pid)
     }
 
-    /// `None` where that form of the address had no name until then.
-    fn find(&self, pid: Option<i64>, ip: &str, time: i64) -> Option<Option<&str>> {
+    /// The row of the last name that such an address had at that time or before.
+    fn find(&self, pid: Option<i64>, ip: &str, time: i64) -> Option<usize> {
         let last = (pid, Some(ip), Some(time));
         let row = self.count_of(|key| key <= last).checked_sub(1)?;
-        if self.pid(row) != pid || self.address(row) != Some(ip) {
-            return None;
-        }
-        let is_good = self.until.is_valid(row) && time < self.until.value(row);
-        Some((is_good && self.names.is_valid(row)).then(|| self.names.value(row)))
+        (self.pid(row) == pid && self.address(row) == Some(ip)).then_some(row)
     }
 
     /// How many rows at the beginning have such a key.
