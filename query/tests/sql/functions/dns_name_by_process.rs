@@ -234,10 +234,7 @@ async fn times_and_pids_may_have_any_type() {
         .store
         .append(told(Some(1), "one.example", 0, "10.0.0.1", 300).into());
     let ten = TEN_OCLOCK / SECOND;
-    let time = format!(
-        "{} + interval '5 seconds'",
-        "TIMESTAMP '2026-11-20T10:00:00Z'"
-    );
+    let time = "TIMESTAMP '2026-11-20T10:00:05Z'";
     let cases = [
         (format!("'10.0.0.1', 1, {time}"), "one.example"),
         (
@@ -388,7 +385,6 @@ async fn wrong_arguments_are_refused() {
             ("SELECT dns_name('10.0.0.1', 1, now(), 'a')", "needs answers that dns_answers made"),
             ("SELECT dns_name('10.0.0.1', 'a', now())", "needs a process id"),
             ("SELECT dns_name('10.0.0.1', 1, 2)", "needs a time"),
-            ("SELECT dns_name(1, 1, now())", "needs a text"),
             ("SELECT dns_name('10.0.0.1', 1, now(), NULL, NULL)", "takes one value"),
             (
                 "SELECT dns_name(server_ip, pid, time, answers) FROM \
