@@ -87,6 +87,7 @@ fn scalars() -> Vec<ScalarUDF> {
 
 fn aggregates() -> Vec<AggregateUDF> {
     vec![
+        AggregateUDF::new_from_impl(dns_name::DnsAnswers::new()),
         AggregateUDF::new_from_impl(dns_name::DnsNames::new()),
         AggregateUDF::new_from_impl(histogram::Histogram::new()),
         AggregateUDF::new_from_impl(quantile::Quantile::of_numbers()),

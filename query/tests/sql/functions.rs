@@ -1,6 +1,7 @@
 //! weir's own SQL functions.
 
 mod dns_name;
+mod dns_name_by_process;
 mod histogram;
 mod quantile;
 mod service_map;

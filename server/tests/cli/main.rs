@@ -159,7 +159,13 @@ fn sql_speaks_every_format_offline_and_online_alike() {
 #[test]
 fn the_functions_are_explained_without_a_server() {
     let text = stdout(&run(&["sql", "--help-functions"]));
-    for name in ["quantile(x, q)", "dns_name(ip [, names])", "date_trunc"] {
+    for name in [
+        "quantile(x, q)",
+        "dns_name(ip [, names])",
+        "dns_name(ip, pid, time [, answers])",
+        "dns_answers(answers, qname, pid, time)",
+        "date_trunc",
+    ] {
         assert!(text.contains(name), "{text}");
     }
     let both = run(&["sql", "--help-functions", "SELECT 1"]);

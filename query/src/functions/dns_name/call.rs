@@ -1,4 +1,4 @@
-//! Gives calls of `dns_name(ip)` the names they are looked up in.
+//! Gives calls of `dns_name(ip)` and `dns_name(ip, pid, time)` what they look names up in.
 
 use std::ops::ControlFlow;
 
@@ -25,25 +25,39 @@ pub(crate) struct Range {
     pub(crate) to: Option<i64>,
 }
 
-/// Adds the second argument where it was left out.
+/// What a call lacks.
+#[derive(Debug, Clone, Copy)]
+enum Lacking {
+    /// The names that anybody was told.
+    Names,
+    /// The answers that each process was given.
+    Answers,
+}
+
+/// Adds the last argument where it was left out.
 pub(crate) fn complete(statement: &mut Statement, range: Range) -> Result<(), ParserError> {
     let mut names: Option<Box<Query>> = None;
+    let mut answers: Option<Box<Query>> = None;
     let completed = visit_expressions_mut(statement, |expression| {
         let Expr::Function(function) = expression else {
             return ControlFlow::Continue(());
         };
-        let Some(arguments) = arguments_to_complete(function) else {
+        let Some((arguments, lacking)) = arguments_to_complete(function) else {
             return ControlFlow::Continue(());
         };
-        let names = match &names {
-            Some(names) => Box::clone(names),
-            None => match query(range) {
-                Ok(query) => names.insert(query).clone(),
+        let known = match lacking {
+            Lacking::Names => &mut names,
+            Lacking::Answers => &mut answers,
+        };
+        let query = match known {
+            Some(query) => Box::clone(query),
+            None => match query(lacking, range) {
+                Ok(query) => known.insert(query).clone(),
                 Err(error) => return ControlFlow::Break(error),
             },
         };
-        let names = FunctionArgExpr::Expr(Expr::Subquery(names));
-        arguments.push(FunctionArg::Unnamed(names));
+        let query = FunctionArgExpr::Expr(Expr::Subquery(query));
+        arguments.push(FunctionArg::Unnamed(query));
         ControlFlow::Continue(())
     });
     match completed {
@@ -52,22 +66,27 @@ pub(crate) fn complete(statement: &mut Statement, range: Range) -> Result<(), Pa
     }
 }
 
-/// The arguments of a call of the function with an address alone.
-fn arguments_to_complete(function: &mut Function) -> Option<&mut Vec<FunctionArg>> {
+/// The arguments of a call of the function with an address alone, or with a process and a time.
+fn arguments_to_complete(function: &mut Function) -> Option<(&mut Vec<FunctionArg>, Lacking)> {
     let [name] = function.name.0.as_slice() else {
         return None;
     };
     if !name.as_ident()?.value.eq_ignore_ascii_case(NAME) {
         return None;
     }
-    match &mut function.args {
-        FunctionArguments::List(list) if list.args.len() == 1 => Some(&mut list.args),
-        _ => None,
-    }
+    let FunctionArguments::List(list) = &mut function.args else {
+        return None;
+    };
+    let lacking = match list.args.len() {
+        1 => Lacking::Names,
+        3 => Lacking::Answers,
+        _ => return None,
+    };
+    Some((&mut list.args, lacking))
 }
 
 /// What [`complete`] adds. The table is named in full: a `WITH dns_events AS ...` must not stand in for it.
-fn query(range: Range) -> Result<Box<Query>, ParserError> {
+fn query(lacking: Lacking, range: Range) -> Result<Box<Query>, ParserError> {
     let time = |microseconds: i64| {
         format!("arrow_cast({microseconds}, 'Timestamp(Microsecond, Some(\"UTC\"))')")
     };
@@ -79,9 +98,16 @@ fn query(range: Range) -> Result<Box<Query>, ParserError> {
         .to
         .map(|to| format!(" AND time < {}", time(to)))
         .unwrap_or_default();
-    let sql = format!(
-        "SELECT dns_names(answer_ips, qname, time) FROM weir.public.dns_events WHERE time >= {from}{to}"
-    );
+    let (what, whose) = match lacking {
+        Lacking::Names => ("dns_names(answer_ips, qname, time)", ""),
+        // An answer is known from when it came, and to the process that asked, not to the server that gave it.
+        Lacking::Answers => (
+            "dns_answers(answers, qname, pid, \
+             time + arrow_cast(coalesce(latency_ns, 0), 'Duration(Nanosecond)'))",
+            " AND (role = 'client' OR role IS NULL)",
+        ),
+    };
+    let sql = format!("SELECT {what} FROM weir.public.dns_events WHERE time >= {from}{to}{whose}");
     Parser::new(&GenericDialect {})
         .try_with_sql(&sql)?
         .parse_query()
@@ -104,13 +130,15 @@ mod tests {
     }
 
     #[test]
-    fn only_a_call_with_an_address_alone_is_completed() {
+    fn only_a_call_without_names_or_answers_is_completed() {
         for sql in [
             "SELECT name(dst_ip) FROM flows",
             "SELECT dns_name FROM flows",
             "SELECT 'dns_name(x)' FROM flows",
             "SELECT dns_name() FROM flows",
             "SELECT dns_name(dst_ip, names) FROM flows",
+            "SELECT dns_name(dst_ip, pid, time, answers) FROM flows",
+            "SELECT dns_names(answer_ips, qname, time) FROM dns_events",
         ] {
             assert_eq!(completed(sql), sql);
         }
@@ -121,6 +149,23 @@ mod tests {
             completed("SELECT upper(DNS_NAME(dst_ip)) FROM flows WHERE dns_name(src_ip) = 'a'"),
             format!(
                 "SELECT upper(DNS_NAME(dst_ip, {names})) FROM flows WHERE dns_name(src_ip, {names}) = 'a'"
+            )
+        );
+    }
+
+    #[test]
+    fn a_call_with_process_and_time_looks_at_what_clients_were_told() {
+        let answers = "(SELECT dns_answers(answers, qname, pid, \
+            time + arrow_cast(coalesce(latency_ns, 0), 'Duration(Nanosecond)')) FROM weir.public.dns_events \
+            WHERE time >= arrow_cast(0, 'Timestamp(Microsecond, Some(\"UTC\"))') \
+            AND time < arrow_cast(172800000000, 'Timestamp(Microsecond, Some(\"UTC\"))') \
+            AND (role = 'client' OR role IS NULL))";
+        assert_eq!(
+            completed(
+                "SELECT dns_name(dst_ip, pid, time) FROM flows GROUP BY dns_name(dst_ip, pid, time)"
+            ),
+            format!(
+                "SELECT dns_name(dst_ip, pid, time, {answers}) FROM flows GROUP BY dns_name(dst_ip, pid, time, {answers})"
             )
         );
     }
