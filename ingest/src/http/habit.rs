@@ -9,7 +9,7 @@
 //! After a loss this tells what can still wait for a response when the client asks again: nothing, of a client that has
 //! shown to wait for everything; of one with a window, there is no end to the doubt.
 
-use super::queue::Unseen;
+use super::pending::Unseen;
 
 /// So often a client has to show what it waits for until it is believed to do so always: the first of several requests
 /// that are sent at once comes after a response too, and the others may be lost.

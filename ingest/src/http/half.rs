@@ -2,7 +2,7 @@
 
 use super::body::Body;
 use super::detect::Place;
-use super::queue::Loss;
+use super::pending::Loss;
 use crate::packet::Nanos;
 use crate::tcp::Stamp;
 

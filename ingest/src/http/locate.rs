@@ -7,7 +7,7 @@ use super::detect::{
 use super::exchange::Exchange;
 use super::half::State;
 use super::head::head_len;
-use super::queue::Kind;
+use super::pending::Kind;
 use crate::tcp::{Side, Stamp};
 
 /// A head of more bytes than this is looked at again only when a line ends.

@@ -8,7 +8,7 @@ use super::detect::{Detection, detect_cut};
 use super::exchange::{Exchange, Outcome};
 use super::half::State;
 use super::head::{parse_request, parse_response};
-use super::queue::{Loss, Unseen};
+use super::pending::{Loss, Unseen};
 use crate::packet::Nanos;
 use crate::tcp::{GapCause, Side, Stamp};
 

@@ -8,7 +8,7 @@ use super::detect::Detection;
 use super::exchange::{Exchange, Outcome};
 use super::half::State;
 use super::head::{parse_request, parse_response};
-use super::queue::Unseen;
+use super::pending::Unseen;
 use crate::packet::Nanos;
 use crate::tcp::{Side, Stamp};
 

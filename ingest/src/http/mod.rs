@@ -21,6 +21,7 @@ mod locate;
 mod loss;
 mod matching;
 mod mend;
+mod pending;
 mod queue;
 mod request_line;
 mod requests;

@@ -8,7 +8,7 @@ use super::detect::Detection;
 use super::exchange::{Exchange, Outcome};
 use super::half::State;
 use super::head::RequestHead;
-use super::queue::{Kind, Pending, Unseen};
+use super::pending::{Kind, Pending, Unseen};
 use super::request_line::{LineFlaw, RequestLine, Version};
 use super::shared::{fields_bytes, share};
 use crate::packet::Nanos;

@@ -6,7 +6,7 @@ use super::detect::Detection;
 use super::exchange::{Exchange, Outcome};
 use super::half::State;
 use super::head::ResponseHead;
-use super::queue::{Kind, Loss, Pending, Unseen};
+use super::pending::{Kind, Loss, Pending, Unseen};
 use super::shared::{fields_bytes, share};
 use crate::packet::Nanos;
 use crate::tcp::{Side, Stamp};
