@@ -84,30 +84,46 @@ static __noinline enum message_start classify_start(struct __sk_buff *skb, u64 o
 }
 
 #define DNS_HEADER_BYTES 12
+#define DNS_NOTIFY 4 /* this opcode and those above: notify (RFC 1996), update (RFC 2136), stateful operations */
 
 /* RFC 1035, section 4.1.1: a header that a DNS message can have. */
+static __always_inline int is_dns_header(const u8 *header)
+{
+	u16 questions = header[4] << 8 | header[5];
+	u16 answers = header[6] << 8 | header[7];
+	u16 authorities = header[8] << 8 | header[9];
+	u16 additionals = header[10] << 8 | header[11];
+	u8 opcode = (header[2] >> 3) & 0x0f;
+
+	if (opcode > 6 || (header[3] & 0x40) || questions > 1 || authorities > 64 || additionals > 64)
+		return 0;
+	/* A query has a question and no answer, a response at least one of the two. */
+	if (header[2] & 0x80)
+		return questions + answers > 0 && answers < 512;
+	/* A notify may tell the new record there, and an update has its prerequisites there. */
+	return questions == 1 && answers <= (opcode >= DNS_NOTIFY ? 64 : 0);
+}
+
 static __always_inline int may_be_dns(struct __sk_buff *skb, u32 offset, u32 length, u16 local_port, u16 remote_port)
 {
 	u8 header[DNS_HEADER_BYTES];
-	u16 questions, answers, authorities, additionals;
-	u8 opcode;
 
 	if (local_port == 53 || remote_port == 53 || local_port == 5353 || remote_port == 5353 || local_port == 5355 ||
 	    remote_port == 5355)
 		return length > 0;
 	if (length < DNS_HEADER_BYTES + 5 || bpf_skb_load_bytes(skb, offset, header, sizeof(header)) != 0)
 		return 0;
-	opcode = (header[2] >> 3) & 0x0f;
-	questions = header[4] << 8 | header[5];
-	answers = header[6] << 8 | header[7];
-	authorities = header[8] << 8 | header[9];
-	additionals = header[10] << 8 | header[11];
-	if (opcode > 6 || (header[3] & 0x40) || questions > 1 || authorities > 64 || additionals > 64)
+	return is_dns_header(header);
+}
+
+/* Whether a TCP payload begins with the length of a query and the query (RFC 1035, section 4.2.2). */
+static __noinline int begins_dns_query(struct __sk_buff *skb, u64 offset, u64 length)
+{
+	u8 start[2 + DNS_HEADER_BYTES];
+
+	if (length < sizeof(start) + 5 || bpf_skb_load_bytes(skb, offset, start, sizeof(start)) != 0)
 		return 0;
-	/* A query has a question and no answer, a response at least one of the two. */
-	if (header[2] & 0x80)
-		return questions + answers > 0 && answers < 512;
-	return questions == 1 && answers == 0;
+	return (u64)(start[0] << 8 | start[1]) + 2 <= length && !(start[4] & 0x80) && is_dns_header(start + 2);
 }
 
 #endif

@@ -77,9 +77,11 @@ static __always_inline void spend_budget(struct socket_state *state, u8 directio
 static __always_inline enum total_kind on_tcp(struct __sk_buff *skb, struct socket_state *state, struct packet *packet)
 {
 	u8 direction = packet->direction & 1;
-	int is_dns = packet->endpoints.local_port == 53 || packet->endpoints.remote_port == 53;
+	int is_dns = state->l7 == L7_DNS || packet->endpoints.local_port == 53 || packet->endpoints.remote_port == 53;
 
 	state->tcp_flags |= packet->tcp_flags;
+	if (state->l7 == L7_UNKNOWN && !is_dns)
+		is_dns = begins_dns_query(skb, packet->payload_offset, packet->payload_len);
 	if (direction == DIRECTION_SENT && packet->payload_len && state->l7 != L7_OTHER)
 		learn_tcp_sender(state, skb->sk);
 	if (state->l7 == L7_OTHER)

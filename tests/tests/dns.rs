@@ -127,6 +127,69 @@ fn a_name_that_does_not_exist_is_answered_all_the_same() {
 }
 
 #[test]
+fn queries_over_tcp_on_any_port_are_told_with_their_transport() {
+    let Some(lab) = Lab::new("dns-tcp", &["dig", "dnsmasq"]) else {
+        return;
+    };
+    let weir = lab.weir();
+    let dns = Dnsmasq::start(lab.inside());
+    // Two on one connection: options are those of the name before them.
+    let first = ["+tcp", "+keepopen"];
+    let second = ["text.weir.test", "TXT", "+tcp", "+keepopen"];
+    let options = [&first[..], &second].concat();
+    dns.dig_with(lab.inside(), "www.weir.test", "A", &options);
+    let rows = weir.exactly(4, ROWS);
+    assert_column(&rows, "transport", "tcp");
+    assert_column(&rows, "rcode", "NOERROR");
+    assert_column(&rows, "outcome", "ok");
+    assert_column(&rows, "server_port", i64::from(dns.port()));
+    for role in ["client", "server"] {
+        let of_role: Vec<&Row> = rows
+            .iter()
+            .filter(|row| row.text("role") == Some(role))
+            .collect();
+        let names: Vec<_> = of_role.iter().map(|row| row.text("qname")).collect();
+        assert_eq!(names, [Some("www.weir.test"), Some("text.weir.test")]);
+        let connections: Vec<_> = of_role.iter().map(|row| row.int("conn_id")).collect();
+        assert_eq!(connections[0], connections[1], "{rows:?}");
+    }
+    let flows = weir.rows_when(
+        "SELECT l7 FROM flows WHERE protocol = 'tcp' AND state = 'closed'",
+        "both ends of the connection",
+        |rows| rows.len() == 2,
+    );
+    assert_column(&flows, "l7", "dns");
+}
+
+#[test]
+fn an_update_with_prerequisites_is_a_row_whatever_the_port() {
+    let Some(lab) = Lab::new("dns-update", &["nsupdate", "dnsmasq"]) else {
+        return;
+    };
+    let weir = lab.weir();
+    let dns = Dnsmasq::start(lab.inside());
+    let commands = lab.directory().join("update");
+    let text = format!(
+        "server 127.0.0.1 {}\nzone weir.test\nprereq nxdomain new.weir.test\nupdate add new.weir.test 60 A 192.0.2.1\nsend\n",
+        dns.port()
+    );
+    std::fs::write(&commands, text).expect("the lab's directory can be written to");
+    // dnsmasq takes no updates.
+    lab.inside()
+        .run_to_any_end("nsupdate", &[&commands.to_string_lossy()]);
+    for row in one_at_both_ends(&weir) {
+        assert_eq!(row.text("opcode"), Some("UPDATE"));
+        assert_eq!(row.text("qname"), Some("weir.test"));
+        let updates = row.value("updates").to_string();
+        assert!(
+            updates.contains("prereq nxdomain new.weir.test")
+                && updates.contains("update add new.weir.test 60 A 192.0.2.1"),
+            "{updates}"
+        );
+    }
+}
+
+#[test]
 fn a_query_that_nobody_answers_is_a_row_with_outcome_timeout() {
     let Some(lab) = Lab::new("dns-timeout", &["dig", "dnsmasq"]) else {
         return;
