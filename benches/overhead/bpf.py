@@ -75,7 +75,11 @@ def programs_of(pid):
     """The programs that a process holds, by name."""
     found = {}
     for entry in pathlib.Path(f"/proc/{pid}/fdinfo").iterdir():
-        fields = dict(line.split(":", 1) for line in entry.read_text().splitlines() if ":" in line)
+        try:
+            text = entry.read_text()
+        except FileNotFoundError:  # closed since it was listed
+            continue
+        fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
         if "prog_id" not in fields or "prog_type" not in fields:
             continue
         fd = bpf(PROG_GET_FD_BY_ID, struct.pack("<III", int(fields["prog_id"]), 0, 0))
