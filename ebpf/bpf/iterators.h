@@ -27,6 +27,19 @@ static __always_inline int has_living_owner(struct socket_state *state)
 	return !ended_start_ns || *ended_start_ns != state->owner.start_ns;
 }
 
+/* The socket behind an open file, if it is one. */
+static __always_inline struct sock *socket_of(struct bpf_iter__task_file *ctx)
+{
+	struct file *file = ctx->file;
+	struct socket *socket;
+
+	note_walker();
+	if (!ctx->task || !file)
+		return 0;
+	socket = bpf_sock_from_file(file);
+	return socket ? socket->sk : 0;
+}
+
 /* Marks the sockets of every process in the targets, with their owner; tells of the TCP ones. Also corrects the owner
  * of sockets whose owner has ended while another process still holds them. */
 SEC("iter/task_file")
@@ -34,24 +47,15 @@ int find_sockets(struct bpf_iter__task_file *ctx)
 {
 	struct capture_settings *settings = current_settings();
 	struct task_struct *task = ctx->task;
-	struct file *file = ctx->file;
+	struct sock *sk = socket_of(ctx);
 	struct tcp_event event = {};
 	struct socket_state *state;
-	struct socket *socket;
 	struct tcp_sock *tcp;
-	struct sock *sk;
 	u16 family;
 	u8 tcp_state;
 	int is_new;
 
-	note_walker();
-	if (!task || !file || !settings)
-		return 0;
-	socket = bpf_sock_from_file(file);
-	if (!socket)
-		return 0;
-	sk = socket->sk;
-	if (!sk)
+	if (!task || !sk || !settings)
 		return 0;
 	family = BPF_CORE_READ(sk, __sk_common.skc_family);
 	if (family != AF_INET && family != AF_INET6)
@@ -148,18 +152,9 @@ int read_counters(struct bpf_iter__bpf_sk_storage_map *ctx)
 SEC("iter/task_file")
 int read_counters_by_file(struct bpf_iter__task_file *ctx)
 {
-	struct file *file = ctx->file;
+	struct sock *sk = socket_of(ctx);
 	struct socket_state *state;
-	struct socket *socket;
-	struct sock *sk;
 
-	note_walker();
-	if (!ctx->task || !file)
-		return 0;
-	socket = bpf_sock_from_file(file);
-	if (!socket)
-		return 0;
-	sk = socket->sk;
 	if (!sk)
 		return 0;
 	state = bpf_sk_storage_get(&sockets, sk, 0, 0);

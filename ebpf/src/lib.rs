@@ -2,8 +2,9 @@
 //!
 //! In goes what to capture ([`Selection`], which can be changed while it runs); out come events: control records
 //! (connections, sockets, processes) and payload records (packets of HTTP and DNS), exact counters on request, and a
-//! report of what this kernel allowed. The C programs stand in `bpf/`, one file for each concern, their Rust mirror in [`events`]. This crate knows nothing of protocols, rows or
-//! files, and is the only one with unsafe code: it speaks to the kernel.
+//! report of what this kernel allowed. The C programs stand in `bpf/`, one file for each concern, their Rust mirror in
+//! [`events`]. This crate knows nothing of protocols, rows or files, and is the only one with unsafe code: it speaks to
+//! the kernel.
 
 mod attachment;
 pub mod cgroup;

@@ -316,8 +316,7 @@ impl Queue {
             .unwrap_or_default();
         let next = self.requests.get(newest + 1);
         let unseen_next = next.map_or(self.unseen_after, |next| next.unseen_before);
-        let may_be_newer = self.maybe_lost > newest && !self.habit.is_believed(unseen_next);
-        let is_possible = !may_be_newer;
+        let is_possible = self.maybe_lost <= newest || self.habit.is_believed(unseen_next);
         // To whoever asks one after the other, the response is the next thing that it receives.
         let is_next = self
             .requests

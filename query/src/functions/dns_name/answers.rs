@@ -4,13 +4,10 @@ use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{
-    Array as _, ArrayRef, AsArray as _, Int64Array, ListArray, StringArray, StructArray,
+    Array as _, ArrayRef, AsArray as _, Int64Array, StringArray, StructArray,
     TimestampMicrosecondArray,
 };
-use arrow::buffer::OffsetBuffer;
-use arrow::datatypes::{
-    DataType, Field, FieldRef, Fields, Int64Type, TimeUnit, TimestampMicrosecondType,
-};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Int64Type, TimestampMicrosecondType};
 use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::format_state_name;
@@ -19,12 +16,8 @@ use datafusion::logical_expr::{
 };
 
 use super::history::History;
+use super::names::{is_text, list, time_type};
 use crate::functions::docs::Docs;
-
-/// Microseconds, UTC.
-pub(super) fn time_type() -> DataType {
-    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
-}
 
 fn fields() -> Fields {
     Fields::from(vec![
@@ -63,13 +56,6 @@ fn are_records(data_type: &DataType) -> bool {
         field.is_some_and(|(_, field)| *field.data_type() == data_type)
     };
     has("type", DataType::Utf8) && has("ttl", DataType::Int64) && has("data", DataType::Utf8)
-}
-
-fn is_text(data_type: &DataType) -> bool {
-    match data_type {
-        DataType::Dictionary(_, value) => value.is_string(),
-        other => other.is_string() || other.is_null(),
-    }
 }
 
 /// Makes the list in which `dns_name` looks for the name that a process knew.
@@ -286,14 +272,6 @@ impl Accumulator for Answers {
     fn size(&self) -> usize {
         size_of_val(self) + self.history.size()
     }
-}
-
-/// One list with those values.
-fn list(values: ArrayRef) -> Result<ScalarValue> {
-    let field = Arc::new(Field::new_list_field(values.data_type().clone(), true));
-    let offsets = OffsetBuffer::from_lengths([values.len()]);
-    let list = ListArray::try_new(field, offsets, values, None)?;
-    Ok(ScalarValue::List(Arc::new(list)))
 }
 
 /// Records of answer sections, one after the other.

@@ -96,7 +96,7 @@ impl ScalarUDFImpl for DnsName {
                 Ok(vec![
                     DataType::Utf8,
                     DataType::Int64,
-                    answers::time_type(),
+                    names::time_type(),
                     answers::list_type(),
                 ])
             }

@@ -40,8 +40,25 @@ fn map<'a>(entries: impl Iterator<Item = (&'a str, &'a str)>) -> MapArray {
     map.finish()
 }
 
-fn time_type() -> DataType {
+/// Microseconds, UTC.
+pub(super) fn time_type() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+}
+
+/// Whether values of a type are texts, or NULL.
+pub(super) fn is_text(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Dictionary(_, value) => value.is_string(),
+        other => other.is_string() || other.is_null(),
+    }
+}
+
+/// One list with those values.
+pub(super) fn list(values: ArrayRef) -> Result<ScalarValue> {
+    let field = Arc::new(Field::new_list_field(values.data_type().clone(), true));
+    let offsets = OffsetBuffer::from_lengths([values.len()]);
+    let list = ListArray::try_new(field, offsets, values, None)?;
+    Ok(ScalarValue::List(Arc::new(list)))
 }
 
 fn text_list() -> DataType {
@@ -75,10 +92,6 @@ impl AggregateUDFImpl for DnsNames {
         let wrong = "dns_names takes three values: a list of addresses, a name and a time, as in dns_names(answer_ips, qname, time)";
         let [addresses, name, time] = arguments else {
             return plan_err!("{wrong}");
-        };
-        let is_text = |data_type: &DataType| match data_type {
-            DataType::Dictionary(_, value) => value.is_string(),
-            other => other.is_string() || other.is_null(),
         };
         let are_texts = match addresses {
             DataType::List(item) => is_text(item.data_type()),
@@ -218,16 +231,10 @@ impl Accumulator for Newest {
         let names: StringArray = sorted.iter().map(|(_, name, _)| Some(*name)).collect();
         let times: TimestampMicrosecondArray =
             sorted.iter().map(|(.., time)| Some(*time)).collect();
-        let list = |item: DataType, values: ArrayRef| -> Result<ScalarValue> {
-            let field = Arc::new(Field::new_list_field(item, true));
-            let offsets = OffsetBuffer::from_lengths([values.len()]);
-            let list = ListArray::try_new(field, offsets, values, None)?;
-            Ok(ScalarValue::List(Arc::new(list)))
-        };
         Ok(vec![
-            list(DataType::Utf8, Arc::new(addresses))?,
-            list(DataType::Utf8, Arc::new(names))?,
-            list(time_type(), Arc::new(times.with_timezone("UTC")))?,
+            list(Arc::new(addresses))?,
+            list(Arc::new(names))?,
+            list(Arc::new(times.with_timezone("UTC")))?,
         ])
     }
 
