@@ -157,14 +157,14 @@ impl Redaction {
             return Cow::Owned(keep_scheme(value));
         }
         let redacted = if names::is_address_header(name) {
-            if scrub::holds_any(value.as_bytes(), &OF_ADDRESS) {
+            if may_hold_secret_of_address(value) {
                 Cow::Owned(self.address(value))
             } else {
                 Cow::Borrowed(value)
             }
         } else if name == "host" {
             host_header(value)
-        } else if scrub::holds_any(value.as_bytes(), &OF_ADDRESS) {
+        } else if may_hold_secret_of_address(value) {
             self.addresses_within(value)
         } else {
             Cow::Borrowed(value)
@@ -210,11 +210,13 @@ impl Redaction {
             return self.without_matches(Cow::Borrowed(query)).into_owned();
         }
         let mut redacted = String::with_capacity(query.len() + MARKER.len());
-        for parameter in query.split_inclusive(['&', ';']) {
-            let bare = parameter.trim_end_matches(['&', ';']);
-            self.parameter(bare, &mut redacted);
-            redacted.push_str(&parameter[bare.len()..]);
+        let mut start = 0;
+        for end in memchr::memchr2_iter(b'&', b';', query.as_bytes()) {
+            self.parameter(&query[start..end], &mut redacted);
+            redacted.push_str(&query[end..=end]);
+            start = end + 1;
         }
+        self.parameter(&query[start..], &mut redacted);
         self.without_matches(Cow::Owned(redacted)).into_owned()
     }
 
@@ -407,14 +409,14 @@ const fn is_plain_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b',' | b':')
 }
 
-/// Bytes that begin or end what may be secret in an address.
-const OF_ADDRESS: [bool; 256] = scrub::set_of(b"?@#;%");
+/// Whether there is a byte that begins or ends what may be secret in an address.
+fn may_hold_secret_of_address(value: &str) -> bool {
+    scrub::holds_any(value.as_bytes(), *b"?@#", *b";%")
+}
 
 fn find_encoded_question_mark(path: &str) -> Option<usize> {
-    if !path.contains('%') {
-        // Looking for one byte is much less work than for three.
-        return None;
-    }
+    // Looking for one byte is much less work than for three.
+    memchr::memchr(b'%', path.as_bytes())?;
     path.find("%3F").or_else(|| path.find("%3f"))
 }
 

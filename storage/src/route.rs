@@ -27,9 +27,9 @@ const MAX_EXTENSION: usize = 5;
 
 /// The route of a path.
 pub fn route(path: &str) -> Cow<'_, str> {
-    let bytes = path.as_bytes();
-    let is_short = path.matches('/').count() <= MAX_SEGMENTS;
-    if is_short && bytes.split(|byte| *byte == b'/').all(is_plain_name) {
+    let mut segments = path.as_bytes().split(|byte| *byte == b'/');
+    let are_plain = segments.by_ref().take(MAX_SEGMENTS + 1).all(is_plain_name);
+    if are_plain && segments.next().is_none() {
         return Cow::Borrowed(path);
     }
     let mut route = String::with_capacity(path.len().min(128));

@@ -182,7 +182,7 @@ impl Requests {
                     .map(|(trace, span)| (trace.as_str(), span.as_str())),
                 client: call.place_of_server as u64,
             };
-            Pairs::from_iter(of_request(&head, draw))
+            Arc::new(Pairs::from_iter(of_request(&head, draw)))
         });
         let resp_headers = ending.status.filter(|_| self.headers).map(|status| {
             let head = ResponseHead {
@@ -196,7 +196,7 @@ impl Requests {
                 latency_ns: ending.latency_ns,
                 path: &path,
             };
-            Pairs::from_iter(of_response(&head, draw))
+            Arc::new(Pairs::from_iter(of_response(&head, draw)))
         });
         let shared = &mut connection.shared;
         let framing = |bytes: i64, is_chunked: bool| match bytes {
@@ -223,8 +223,8 @@ impl Requests {
             user_agent: Some(share(&mut shared.user_agent, call.user_agent)),
             content_type: (is_answered && ending.response_bytes > 0)
                 .then(|| share(&mut shared.content_type, route.media_type)),
-            path: Some(path),
-            query: route.query(draw),
+            path: Some(path.into()),
+            query: route.query(draw).map(Arc::from),
             status: ending.status,
             req_headers,
             resp_headers,
@@ -237,8 +237,8 @@ impl Requests {
             resp_body: self
                 .body(ending.response_bytes, draw)
                 .filter(|_| is_answered),
-            trace_id: trace.as_ref().map(|(trace, _)| trace.clone()),
-            span_id: trace.map(|(_, span)| span),
+            trace_id: trace.as_ref().map(|(trace, _)| trace.as_str().into()),
+            span_id: trace.map(|(_, span)| span.into()),
             outcome: Some(ending.outcome),
             identity: Identity {
                 node: Arc::clone(&self.node),

@@ -8,7 +8,6 @@ use super::exchange::{Exchange, Outcome};
 use super::half::{Half, State};
 use super::pending::{Kind, Pending};
 use super::queue::Queue;
-use super::shared::Shared;
 use super::{Config, Notes};
 use crate::packet::Nanos;
 use crate::tcp::{Chunk, End, Side, Stamp};
@@ -35,7 +34,6 @@ pub struct Connection {
     pub(super) last_response: Option<Stamp>,
     /// Where the response began that is being received.
     pub(super) response_place: u64,
-    pub(super) shared: Shared,
     pub(super) notes: Notes,
     pub(super) is_stopped: bool,
 }
@@ -54,7 +52,6 @@ impl Connection {
             newest_id: 0,
             last_response: None,
             response_place: 0,
-            shared: Shared::default(),
             notes: Notes::default(),
             is_stopped: false,
         }

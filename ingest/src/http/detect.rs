@@ -245,6 +245,16 @@ pub(super) const fn is_token(byte: u8) -> bool {
         )
 }
 
+/// Whether there is a control character.
+pub(super) fn has_control(bytes: &[u8]) -> bool {
+    // Without a way out of the inner loop, many bytes are compared at a time.
+    bytes.chunks(32).any(|chunk| {
+        chunk
+            .iter()
+            .fold(false, |found, byte| found | byte.is_ascii_control())
+    })
+}
+
 /// Place of the first line feed.
 pub(super) fn line_end(bytes: &[u8]) -> Option<usize> {
     memchr::memchr(b'\n', bytes)
@@ -349,7 +359,7 @@ fn detect_request_line(bytes: &[u8], sender: Sender) -> Detection {
     let line_len = line_end(bytes);
     let line = trim_cr(&bytes[..line_len.unwrap_or(bytes.len())]);
     let target = line.get(method_len + 1..).unwrap_or_default();
-    let has_control = after_method != b' ' || target.iter().any(u8::is_ascii_control);
+    let has_control = after_method != b' ' || has_control(target);
     if line.len() > MAX_LINE || (has_control && sender == Sender::Unknown) {
         return Detection::No;
     }

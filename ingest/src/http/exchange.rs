@@ -62,17 +62,17 @@ pub struct Exchange {
     /// Host, with the port where one was sent; lower case.
     pub host: Option<Arc<str>>,
     /// Path of the target.
-    pub path: Option<String>,
+    pub path: Option<Arc<str>>,
     /// Query of the target, redacted.
-    pub query: Option<String>,
+    pub query: Option<Arc<str>>,
     /// Path with its variable parts replaced.
     pub route: Option<Arc<str>>,
     /// Status code of the final response.
     pub status: Option<u16>,
     /// Request headers, redacted.
-    pub req_headers: Option<Pairs>,
+    pub req_headers: Option<Arc<Pairs>>,
     /// Response headers, redacted.
-    pub resp_headers: Option<Pairs>,
+    pub resp_headers: Option<Arc<Pairs>>,
     /// Size of the request body.
     pub req_body_bytes: Option<u64>,
     /// Size of the response body.
@@ -90,9 +90,9 @@ pub struct Exchange {
     /// User-Agent of the request.
     pub user_agent: Option<Arc<str>>,
     /// Trace id of the request.
-    pub trace_id: Option<String>,
+    pub trace_id: Option<Arc<str>>,
     /// Span id of the request.
-    pub span_id: Option<String>,
+    pub span_id: Option<Arc<str>>,
     /// How it ended.
     pub outcome: Outcome,
 }

@@ -1,6 +1,7 @@
 //! What of an exchange goes into its row: the headers that are wanted, and bodies without secrets.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::{Config, Exchange};
 
@@ -89,10 +90,9 @@ impl Config {
         if self.headers != HeaderList::default() {
             let both = [&mut exchange.req_headers, &mut exchange.resp_headers];
             for headers in both.into_iter().flatten() {
-                *headers = headers
-                    .iter()
-                    .filter(|(name, _)| self.headers.keeps(name))
-                    .collect();
+                let kept = headers.iter();
+                let kept = kept.filter(|(name, _)| self.headers.keeps(name));
+                *headers = Arc::new(kept.collect());
             }
         }
     }
@@ -101,6 +101,8 @@ impl Config {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a failed step fails the test")]
 mod tests {
+    use weir_storage::Pairs;
+
     use super::*;
     use crate::http::Outcome;
 
@@ -135,14 +137,14 @@ mod tests {
             ("user-agent", "curl"),
             ("content-type", "application/json"),
         ];
-        exchange.req_headers = Some(sent.into_iter().collect());
+        exchange.req_headers = Some(Arc::new(sent.into_iter().collect()));
         exchange.req_body = Some(br#"{"user": "u", "password": "p4ss"}"#.to_vec());
-        exchange.resp_headers = Some([("content-encoding", "gzip")].into_iter().collect());
+        exchange.resp_headers = Some(Arc::new(Pairs::from([("content-encoding", "gzip")])));
         exchange.resp_body = Some(vec![0x1f, 0x8b, 1, 2]);
         config.keep_wanted(&mut exchange);
         assert_eq!(
             exchange.req_headers,
-            Some([("host", "h")].into_iter().collect())
+            Some(Arc::new(Pairs::from([("host", "h")])))
         );
         assert_eq!(exchange.user_agent.as_deref(), Some("curl"));
         let body = String::from_utf8(exchange.req_body.unwrap()).unwrap();

@@ -191,10 +191,10 @@ impl Connection {
         let config = Arc::clone(&self.config);
         self.half(side).state = State::Hunt;
         if told == Detection::Response {
-            if let Some(head) = parse_response(head, &config.redaction) {
+            if let Some(head) = parse_response(head, &config) {
                 self.cut_response(head, started, loss.time, out);
             }
-        } else if let Some(head) = parse_request(head, &config.redaction) {
+        } else if let Some(head) = parse_request(head, &config) {
             self.cut_request(side, head, started, out);
         }
         if !self.is_stopped {

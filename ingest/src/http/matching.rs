@@ -29,10 +29,10 @@ impl Connection {
         self.half(side).state = State::Ignore;
         let len = head.len() as u64;
         if told == Detection::Response {
-            if let Some(head) = parse_response(head, &config.redaction) {
+            if let Some(head) = parse_response(head, &config) {
                 self.response(side, head, started, len, time, out);
             }
-        } else if let Some(head) = parse_request(head, &config.redaction) {
+        } else if let Some(head) = parse_request(head, &config) {
             self.request(side, head, started, time, out);
         }
         self.half(side).ended_in_packet = true;

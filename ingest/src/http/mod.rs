@@ -17,6 +17,7 @@ mod habit;
 mod half;
 mod head;
 mod keep;
+mod known;
 mod locate;
 mod loss;
 mod matching;
@@ -26,7 +27,7 @@ mod queue;
 mod request_line;
 mod requests;
 mod responses;
-mod shared;
+mod section;
 mod trace;
 
 #[cfg(test)]
@@ -36,6 +37,7 @@ pub use connection::Connection;
 pub use detect::{Detection, begins_message, detect};
 pub use exchange::{Endpoints, Exchange, Outcome};
 pub use keep::{HeaderList, HeaderNameError};
+pub use known::Known;
 
 use crate::redact::Redaction;
 use crate::sink::Ledger;
@@ -55,6 +57,8 @@ pub struct Config {
     pub redaction: Redaction,
     /// The headers that rows keep.
     pub headers: HeaderList,
+    /// What was parsed lately, by this configuration.
+    pub known: Known,
 }
 
 impl Default for Config {
@@ -66,6 +70,7 @@ impl Default for Config {
             max_body_capture: 0,
             redaction: Redaction::default(),
             headers: HeaderList::default(),
+            known: Known::default(),
         }
     }
 }
@@ -96,6 +101,10 @@ pub struct Notes {
 impl Notes {
     /// Counts them in the ledger, as losses of stage `http`.
     pub fn count(&self, ledger: &mut Ledger) {
+        // So it is after nearly every packet.
+        if *self == Self::default() {
+            return;
+        }
         let Self {
             not_http,
             not_http_bytes,

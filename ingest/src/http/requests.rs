@@ -1,6 +1,6 @@
 //! Heads of requests become exchanges that wait for their response.
 
-use weir_storage::route;
+use std::sync::Arc;
 
 use super::body::{Body, Framing, OtherReading};
 use super::connection::Connection;
@@ -10,7 +10,6 @@ use super::half::State;
 use super::head::RequestHead;
 use super::pending::{Kind, Pending, Unseen};
 use super::request_line::{LineFlaw, RequestLine, Version};
-use super::shared::{fields_bytes, share};
 use crate::packet::Nanos;
 use crate::tcp::{Side, Stamp};
 
@@ -19,7 +18,7 @@ impl Connection {
     pub(super) fn request(
         &mut self,
         side: Side,
-        head: RequestHead<'_>,
+        head: RequestHead,
         started: Stamp,
         time: Nanos,
         out: &mut Vec<Exchange>,
@@ -73,7 +72,7 @@ impl Connection {
     pub(super) fn cut_request(
         &mut self,
         side: Side,
-        head: RequestHead<'_>,
+        head: RequestHead,
         started: Stamp,
         out: &mut Vec<Exchange>,
     ) {
@@ -132,8 +131,8 @@ impl Connection {
         }
     }
 
-    pub(super) fn pending_request(&mut self, head: RequestHead<'_>, started: Stamp) -> Pending {
-        let RequestHead { line, mut fields } = head;
+    pub(super) fn pending_request(&mut self, head: RequestHead, started: Stamp) -> Pending {
+        let RequestHead { line, fields } = head;
         let RequestLine {
             method,
             target,
@@ -151,32 +150,31 @@ impl Connection {
             _ if version == Some(Version::Http09) => Kind::Simple,
             _ => Kind::Other,
         };
-        let host = target.authority.or_else(|| fields.host.take());
-        let whole_path = target.path.as_deref().filter(|_| !target.is_path_cut);
-        let route = whole_path.map(route);
+        let text_bytes = |text: &Option<Arc<str>>| text.as_ref().map_or(0, |text| text.len());
         let bytes = size_of::<Pending>()
             + size_of::<Exchange>()
-            + target.path.as_ref().map_or(0, String::capacity)
-            + target.query.as_ref().map_or(0, String::capacity)
-            + fields_bytes(&fields);
-        let shared = &mut self.shared;
-        let mut exchange = Box::new(Exchange::unknown(if is_malformed {
+            + text_bytes(&target.path)
+            + text_bytes(&target.query)
+            + fields.heap_bytes();
+        let outcome = if is_malformed {
             Outcome::Error
         } else {
             Outcome::Ok
-        }));
-        exchange.request_time = Some(started.time);
-        exchange.version = version.map(Version::word);
-        exchange.method = Some(share(&mut shared.method, &method));
-        exchange.host = host.map(|host| share(&mut shared.host, &host));
-        exchange.route = route.map(|route| share(&mut shared.route, &route));
-        exchange.user_agent = fields
-            .get("user-agent")
-            .map(|agent| share(&mut shared.user_agent, agent));
-        exchange.path = target.path;
-        exchange.query = target.query;
-        (exchange.trace_id, exchange.span_id) = fields.trace.ids();
-        exchange.req_headers = Some(fields.map);
+        };
+        let exchange = Box::new(Exchange {
+            request_time: Some(started.time),
+            version: version.map(Version::word),
+            method: Some(method),
+            host: target.authority.or_else(|| fields.host.clone()),
+            path: target.path,
+            query: target.query,
+            route: target.route,
+            user_agent: fields.user_agent.clone(),
+            trace_id: fields.trace_id.clone(),
+            span_id: fields.span_id.clone(),
+            req_headers: Some(Arc::clone(&fields.map)),
+            ..Exchange::unknown(outcome)
+        });
         self.newest_id += 1;
         Pending {
             id: self.newest_id,

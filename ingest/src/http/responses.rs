@@ -1,5 +1,7 @@
 //! Heads and ends of responses complete the exchanges that wait for them.
 
+use std::sync::Arc;
+
 use super::body::{Body, Framing};
 use super::connection::Connection;
 use super::detect::Detection;
@@ -7,7 +9,6 @@ use super::exchange::{Exchange, Outcome};
 use super::half::State;
 use super::head::ResponseHead;
 use super::pending::{Kind, Loss, Pending, Unseen};
-use super::shared::{fields_bytes, share};
 use crate::packet::Nanos;
 use crate::tcp::{Side, Stamp};
 
@@ -147,14 +148,12 @@ impl Connection {
             unseen_before: Unseen::Nothing,
             bytes: size_of::<Pending>() + size_of::<Exchange>(),
         });
-        pending.bytes += fields_bytes(&fields);
+        pending.bytes += fields.heap_bytes();
         let exchange = &mut pending.exchange;
         exchange.response_time = Some(started.time);
         exchange.status = Some(status);
-        exchange.content_type = fields
-            .content_type
-            .map(|content_type| share(&mut self.shared.content_type, &content_type));
-        exchange.resp_headers = Some(fields.map);
+        exchange.content_type.clone_from(&fields.content_type);
+        exchange.resp_headers = Some(Arc::clone(&fields.map));
         pending
     }
 

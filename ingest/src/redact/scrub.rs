@@ -14,11 +14,9 @@ const SCHEMES: [&[u8]; 5] = [b"basic", b"bearer", b"negotiate", b"ntlm", b"dpop"
 
 /// Whether a text may hold anything that [`scrub`] replaces: the quick way.
 pub(super) fn is_suspect(text: &[u8]) -> bool {
-    const SIGNS: [bool; 256] = set_of(b"=:@%>");
-    holds_any(text, &SIGNS)
-        || text
-            .windows(2)
-            .any(|pair| matches!(pair[1], b' ' | b'\t') && ends_scheme(pair[0]))
+    holds_any(text, *b"=:@", *b"%>")
+        || memchr::memchr2_iter(b' ', b'\t', text)
+            .any(|space| space > 0 && ends_scheme(text[space - 1]))
 }
 
 /// Whether a word that ends so may be one of [`SCHEMES`].
@@ -29,19 +27,11 @@ fn ends_scheme(byte: u8) -> bool {
 }
 
 /// Whether a text holds one of some bytes.
-pub(super) fn holds_any(text: &[u8], set: &[bool; 256]) -> bool {
-    text.iter().any(|byte| set[usize::from(*byte)])
-}
-
-/// For each byte whether it is among these.
-pub(super) const fn set_of(bytes: &[u8]) -> [bool; 256] {
-    let mut set = [false; 256];
-    let mut index = 0;
-    while index < bytes.len() {
-        set[bytes[index] as usize] = true;
-        index += 1;
-    }
-    set
+pub(super) fn holds_any(text: &[u8], three: [u8; 3], two: [u8; 2]) -> bool {
+    let [first, second, third] = three;
+    let [fourth, fifth] = two;
+    memchr::memchr3(first, second, third, text).is_some()
+        || memchr::memchr2(fourth, fifth, text).is_some()
 }
 
 /// What a text is.

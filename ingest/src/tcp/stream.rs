@@ -199,6 +199,9 @@ impl Stream {
     ///
     /// For a timer: a hole that stays open for long is given up with [`Self::flush`].
     pub fn waits_since(&self) -> Option<Nanos> {
+        if self.pieces.is_empty() {
+            return None;
+        }
         self.pieces.iter().map(|piece| piece.stamp.time).min()
     }
 

@@ -79,7 +79,7 @@ impl Machine {
             } else {
                 (at(1, item), 200)
             };
-            let trace = (item == 1).then(|| TRACE.to_owned());
+            let trace = (item == 1).then(|| Arc::from(TRACE));
             let call = |time, path: &str, latency_ms: i64| HttpEvent {
                 trace_id: trace.clone(),
                 ..request(time, "GET", path, status, latency_ms)
@@ -99,7 +99,10 @@ impl Machine {
         }
         // A wrong password, in plain text.
         append(HttpEvent {
-            req_headers: Some(Pairs::from([("authorization", "Basic [redacted]")])),
+            req_headers: Some(Arc::new(Pairs::from([(
+                "authorization",
+                "Basic [redacted]",
+            )]))),
             user_agent: Some("curl/8.5".into()),
             req_body_bytes: Some(50),
             ..served(
@@ -114,7 +117,7 @@ impl Machine {
         for number in 0..3_i64 {
             let call = HttpEvent {
                 host: Some("pay.example".into()),
-                req_headers: Some(Pairs::from([("x-api-key", "[redacted]")])),
+                req_headers: Some(Arc::new(Pairs::from([("x-api-key", "[redacted]")]))),
                 req_body_bytes: Some(200),
                 resp_body_bytes: Some(20),
                 ..request(at(3, number), "POST", "/pay", 200, 20)

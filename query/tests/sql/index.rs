@@ -18,8 +18,8 @@ const FILES: i64 = 3;
 fn row(number: i64) -> HttpEvent {
     HttpEvent {
         host: (number % 11 > 0).then(|| format!("host-{}.{}", number / 1_000, number % 2).into()),
-        trace_id: (number % 10 > 0).then(|| trace(number)),
-        path: Some(format!("/items/{}/{number}", number % 50)),
+        trace_id: (number % 10 > 0).then(|| trace(number).into()),
+        path: Some(format!("/items/{}/{number}", number % 50).into()),
         status: (number % 7 > 0).then_some(if number % 9_000 == 1 { 503 } else { 200 }),
         tls: (number % 3 > 0).then_some(number < 10_000),
         conn_id: Some(number / 100),

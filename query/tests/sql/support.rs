@@ -139,14 +139,14 @@ pub(crate) fn http(number: i64, time: i64) -> HttpEvent {
         version: Some("1.1"),
         method: Some("GET".into()),
         host: Some("example.org".into()),
-        path: Some(format!("/items/{number}")),
+        path: Some(format!("/items/{number}").into()),
         query: None,
         route: Some("/items/{id}".into()),
         status: Some(if number % 10 == 0 { 500 } else { 200 }),
-        req_headers: Some(Pairs::from([
+        req_headers: Some(Arc::new(Pairs::from([
             ("accept", "*/*"),
             ("x-number", number.to_string().as_str()),
-        ])),
+        ]))),
         resp_headers: None,
         req_body_bytes: Some(0),
         resp_body_bytes: Some(number),

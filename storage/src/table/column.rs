@@ -258,7 +258,7 @@ impl Column for Text {
 }
 
 impl Column for UniqueText {
-    type Value = Option<String>;
+    type Value = Option<Arc<str>>;
     fn data_type() -> DataType {
         DataType::Utf8
     }
@@ -268,7 +268,7 @@ impl Column for UniqueText {
     #[inline]
     fn append(&mut self, value: &Self::Value) -> usize {
         self.0.append(value.as_deref());
-        OFFSET_BYTES + value.as_ref().map_or(0, String::len)
+        OFFSET_BYTES + value.as_ref().map_or(0, |text| text.len())
     }
     fn finish(&mut self) -> ArrayRef {
         Arc::new(self.0.finish())

@@ -148,7 +148,7 @@ impl TextMap {
 }
 
 impl Column for TextMap {
-    type Value = Option<Pairs>;
+    type Value = Option<Arc<Pairs>>;
     fn data_type() -> DataType {
         DataType::Map(Self::entries(), false)
     }
@@ -161,7 +161,7 @@ impl Column for TextMap {
     }
     fn append(&mut self, value: &Self::Value) -> usize {
         let mut bytes = OFFSET_BYTES;
-        for (key, text) in value.iter().flat_map(Pairs::iter) {
+        for (key, text) in value.iter().flat_map(|pairs| pairs.iter()) {
             self.keys.append(Some(key));
             self.values.append(Some(text));
             bytes += 2 * OFFSET_BYTES + key.len() + text.len();
@@ -318,8 +318,8 @@ mod tests {
         for _ in 0..2 {
             for value in [
                 None,
-                Some(Pairs::from([("a", "1")])),
-                Some(Pairs::default()),
+                Some(Arc::new(Pairs::from([("a", "1")]))),
+                Some(Arc::default()),
             ] {
                 lists.append(
                     &value

@@ -10,6 +10,7 @@ mod rows;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use weir_storage::table::column::DnsAnswer;
@@ -70,11 +71,11 @@ impl Kind {
                 event.resp_body = Some(noise(number, 64 << 10));
             }
             Row::HttpEvent(event) => {
-                event.path = Some(format!("/{number:x}/{}", "p".repeat(number % 300)));
+                event.path = Some(format!("/{number:x}/{}", "p".repeat(number % 300)).into());
                 event.host = Some(format!("host-{number}").into());
                 event.user_agent = Some(format!("agent {number}").into());
-                event.req_headers = Some(headers(number, 12));
-                event.resp_headers = Some(headers(number, 8));
+                event.req_headers = Some(Arc::new(headers(number, 12)));
+                event.resp_headers = Some(Arc::new(headers(number, 8)));
             }
             Row::DnsEvent(event) => {
                 event.qname = Some(format!("{number}.example").into());

@@ -52,6 +52,56 @@ fn exchange() -> impl Strategy<Value = (String, String, String)> {
     )
 }
 
+/// A head of few kinds of lines, many of them alike, some with secrets or against the rules.
+fn head() -> impl Strategy<Value = (Side, String)> {
+    let field = prop_oneof![
+        4 => "(Host|host): [a-c]",
+        3 => "X-[ab]: [a-c]{1,2}",
+        2 => "Content-Length: (0|00|x)",
+        2 => "Content-Type: (text/plain|Text/Html; charset=utf-8)",
+        2 => "Cookie: [ab]=[ab]",
+        1 => "User-Agent: (curl|curl/[12])",
+        1 => "b3: [01]{32}-[01]{16}",
+        1 => "Expect: 100-continue",
+        1 => "Referer: https://([ab]@)?[ab]/(\\?[ab]=[ab])?",
+        1 => " folded",
+        1 => "X-A : spaced",
+        1 => "Host: b\u{e4}d",
+        1 => "X-Long: x{300}",
+    ];
+    let line = prop_oneof![
+        4 => "GET /[ab](/[12])?(\\?[ab]=[ab])? HTTP/1\\.[01]",
+        1 => "HEAD http://([ab]@)?[ab]/[ab] HTTP/1\\.1",
+        1 => "GET /[ab]#[ab] HTTP/1\\.1",
+        1 => "GET /[ab]",
+        1 => "CONNECT [ab]:443 HTTP/1\\.1",
+    ];
+    let status = "HTTP/1\\.[01] (200|204|404) [A-B]";
+    let start = prop_oneof![
+        line.prop_map(|line| (CLIENT, line)),
+        status.prop_map(|line| (SERVER, line))
+    ];
+    (start, vec(field, 0..5)).prop_map(|((side, line), fields)| {
+        let mut head = format!("{line}\r\n");
+        for field in fields {
+            head.extend([&field, "\r\n"]);
+        }
+        (side, head + "\r\n")
+    })
+}
+
+/// What a connection makes of one head, whole and then cut.
+fn told(config: &Arc<Config>, side: Side, head: &str) -> Vec<Exchange> {
+    let mut out = Vec::new();
+    for len in [head.len(), head.len() * 2 / 3] {
+        let mut connection = Connection::new(Arc::clone(config));
+        let bytes = &head.as_bytes()[..len];
+        connection.data(side, Chunk::Data(bytes), stamp(1), &mut out);
+        connection.end(None, End::Timeout, 2, &mut out);
+    }
+    out
+}
+
 /// Cuts `text` at these places.
 fn cut<'a>(text: &'a [u8], cuts: &[usize]) -> Vec<(usize, &'a [u8])> {
     let mut places: Vec<usize> = cuts.iter().map(|cut| cut % (text.len() + 1)).collect();
@@ -165,6 +215,19 @@ impl Bursts {
 }
 
 proptest! {
+    /// What was parsed before makes no difference.
+    #[test]
+    fn what_is_remembered_is_what_would_be_parsed(heads in vec(head(), 1..60)) {
+        let remembering = Arc::new(Config::default());
+        for (side, head) in heads.iter().chain(&heads) {
+            prop_assert_eq!(
+                told(&remembering, *side, head),
+                told(&Arc::default(), *side, head),
+                "{}", head
+            );
+        }
+    }
+
     #[test]
     fn losses_never_make_a_wrong_match_where_requests_are_pipelined(
         bursts in vec((vec(loss(), 1..4), vec(loss(), 0..4)), 1..8),

@@ -104,3 +104,32 @@ fn what_is_no_secret_is_kept() {
         Some("harmless")
     );
 }
+
+/// What comes again and again is remembered, and what held a secret is not.
+#[test]
+fn no_secret_is_remembered() {
+    let config = Arc::new(config());
+    for _ in 0..3 {
+        for (side, messages) in [(CLIENT, REQUESTS), (SERVER, RESPONSES)] {
+            for message in messages {
+                for cut in 1..=message.len() {
+                    let mut connection = Connection::new(Arc::clone(&config));
+                    let mut out = Vec::new();
+                    let bytes = &message.as_bytes()[..cut];
+                    connection.data(side, Chunk::Data(bytes), stamp(1), &mut out);
+                    connection.end(None, End::Timeout, 2, &mut out);
+                }
+            }
+        }
+    }
+    let known = config.known.lock();
+    let kept: Vec<_> = known
+        .bytes()
+        .into_iter()
+        .map(String::from_utf8_lossy)
+        .collect();
+    assert!(kept.len() > 10, "{kept:?}");
+    assert!(kept.iter().any(|text| text == "Host: h"), "{kept:?}");
+    let secrets: Vec<_> = kept.iter().filter(|text| text.contains(SECRET)).collect();
+    assert!(secrets.is_empty(), "{secrets:?}");
+}

@@ -113,7 +113,7 @@ impl Application {
 
     /// Takes the segments whose acknowledgment was caught up with.
     fn take_caught_up(&mut self, context: &mut Context<'_>) {
-        loop {
+        while !self.ahead.is_empty() {
             let mut ahead = std::mem::take(&mut self.ahead);
             let ready = ahead.take_ready(|segment| !self.is_ahead(segment));
             self.ahead = ahead;

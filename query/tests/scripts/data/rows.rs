@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use weir_storage::{DnsEvent, Flow, HttpEvent, Identity, Pairs, Process};
+use weir_storage::{DnsEvent, Flow, HttpEvent, Identity, Process};
 
 use super::SECOND;
 
@@ -82,7 +82,7 @@ pub(super) fn request(
         version: Some("1.1"),
         method: Some(method.into()),
         host: Some("shop.example".into()),
-        path: Some(path.to_owned()),
+        path: Some(path.into()),
         query: None,
         route: Some(
             path.trim_end_matches(|letter: char| letter.is_ascii_digit())
@@ -90,8 +90,8 @@ pub(super) fn request(
                 .into(),
         ),
         status: Some(status),
-        req_headers: Some(Pairs::default()),
-        resp_headers: Some(Pairs::default()),
+        req_headers: Some(Arc::default()),
+        resp_headers: Some(Arc::default()),
         req_body_bytes: Some(0),
         resp_body_bytes: Some(1_000),
         req_body_framing: None,
