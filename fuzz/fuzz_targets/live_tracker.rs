@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use libfuzzer_sys::fuzz_target;
 use weir_ingest::packet::{Direction, Packet, TcpFlags, Transport, Vantage};
 use weir_ingest::tracker::{
-    Counters, FlowEnd, Opening, Role, Settings, Socket, SocketEvent, Tracker,
+    Counters, FlowEnd, Opening, Protocol, Role, Settings, Socket, SocketEvent, Tracker,
 };
 use weir_storage::Row;
 
@@ -50,10 +50,11 @@ fuzz_target!(|data: &[u8]| {
         let opening = Opening {
             start_time: time - i64::from(*a),
             role: [None, Some(Role::Client), Some(Role::Server)][usize::from(b % 3)],
+            was_seen: c & 8 == 0,
             connect_ns: Some(i64::from(*c)),
         };
         let seq = u32::from(*a) * 8;
-        match what % 8 {
+        match what % 11 {
             0 => tracker.socket(
                 SocketEvent::Opened {
                     time,
@@ -74,13 +75,15 @@ fuzz_target!(|data: &[u8]| {
                     opening,
                     counters,
                     end: [FlowEnd::Closed, FlowEnd::Reset, FlowEnd::Refused, FlowEnd::Timeout][usize::from(c % 4)],
+                    was_told: c & 16 == 0,
                     owner: None,
                 },
                 &mut rows,
             ),
             3 => tracker.socket(
-                SocketEvent::UdpCounters {
+                SocketEvent::DatagramCounters {
                     time,
+                    protocol: if c & 2 == 0 { Protocol::Udp } else { Protocol::Icmp },
                     socket,
                     opening,
                     counters,
@@ -90,13 +93,19 @@ fuzz_target!(|data: &[u8]| {
                 &mut rows,
             ),
             4 => tracker.tick(time, &mut rows),
+            5 => tracker.socket(
+                SocketEvent::Reconciled { time, since: time - i64::from(*a) * 1_000_000 },
+                &mut rows,
+            ),
+            6 => tracker.leave_out(time, cookie, &mut rows),
+            7 => tracker.leave_out_http(time, &mut rows),
             kind => {
                 let direction = if c & 1 == 0 { Direction::Sent } else { Direction::Received };
                 let (source, destination) = match direction {
                     Direction::Sent => (socket.local, socket.remote),
                     Direction::Received => (socket.remote, socket.local),
                 };
-                let transport = if kind == 5 {
+                let transport = if kind == 8 {
                     Transport::Udp
                 } else {
                     Transport::Tcp {
