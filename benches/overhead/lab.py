@@ -86,6 +86,8 @@ class Lab:
         self.directory.chmod(0o755)
         self.programs = Cgroup("programs")
         self.weir = Cgroup("weir")
+        # Of programs that are not watched.
+        self.others = Cgroup("others")
 
     def spawn(self, arguments, cgroup=None, **options):
         """Starts a program in a cgroup (that of the programs unless told otherwise); it ends with this process."""
@@ -103,7 +105,7 @@ class Lab:
         return subprocess.Popen([str(argument) for argument in arguments], preexec_fn=enter, **options)
 
     def run(self, arguments, **options):
-        """Runs a program in the cgroup of the programs to its end, and returns its standard output."""
+        """Runs a program (in the cgroup of the programs unless told otherwise) to its end; its standard output."""
         process = self.spawn(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
         output, errors = process.communicate()
         if process.returncode != 0:
@@ -112,6 +114,7 @@ class Lab:
 
     def close(self):
         self.weir.remove()
+        self.others.remove()
         self.programs.remove()
         shutil.rmtree(self.directory, ignore_errors=True)
 

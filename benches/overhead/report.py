@@ -59,7 +59,7 @@ def summarise(workload, pairs):
 
 def table(summaries):
     lines = [
-        f"{'':<25} {'without weir':>13} {'with weir':>10}  {'ratio, quartiles, least to most':<36}"
+        f"{'':<30} {'without weir':>13} {'with weir':>10}  {'ratio, quartiles, least to most':<36}"
         f" {'cpu/op':>6} {'cores':>6} {'ms/10k':>7} {'captured':>9} {'RSS':>5} {'beside':>6}"
     ]
     for summary in summaries:
@@ -71,7 +71,7 @@ def table(summaries):
         share = f"{captured['median']:.3%}" if captured else "-"
         cost = f"{cost['median']:.1f}" if cost else "-"
         lines.append(
-            f"{summary['workload']:<25} {number(summary['off']['median']):>13} {number(summary['on']['median']):>10}"
+            f"{summary['workload']:<30} {number(summary['off']['median']):>13} {number(summary['on']['median']):>10}"
             f"  {text:<36} {summary['programs_cpu_ratio']['median']:>6.3f} {summary['weir_cores']['median']:>6.3f}"
             f" {cost:>7} {share:>9} {summary['resident_mib']['most']:>5.0f}"
             f" {summary['beside_window_mib']['most']:>6.0f}")
@@ -82,7 +82,7 @@ def table(summaries):
         "",
         "ratio: with weir to without, of pairs of runs that followed each other. cpu/op: the same of the processor time of",
         "the programs for each operation. cores: weir's own processor time by the clock. ms/10k: its processor time for",
-        "10,000 rows of http_events, both ends of each request. RSS: most resident MiB; beside: without the rows in memory.",
+        "10,000 rows of http_events. RSS: most resident MiB; beside: without the rows in memory.",
     ]
     return "\n".join(lines)
 
@@ -92,13 +92,13 @@ def number(value):
 
 
 def programs_table(phases):
-    lines = [f"{'nanoseconds a run':<25} {'program':<16} {'runs':>9} {'all':>6} {'beyond an empty one':>20}"]
+    lines = [f"{'nanoseconds a run':<30} {'program':<16} {'runs':>9} {'all':>6} {'beyond an empty one':>20}"]
     for phase in phases:
         empty = phase["empty"]
         base = sum(program["ns"] for program in empty.values()) / max(1, len(empty))
         for name, program in sorted(phase["programs"].items()):
             hook = {"packet_received": "ingress", "packet_sent": "egress"}.get(name)
             beyond = f"{program['ns'] - empty[hook]['ns']:>20.0f}" if hook in empty else f"{'':>20}"
-            lines.append(f"{phase['workload']:<25} {name:<16} {program['runs']:>9} {program['ns']:>6.0f} {beyond}")
-        lines.append(f"{phase['workload']:<25} {'(empty)':<16} {sum(p['runs'] for p in empty.values()):>9} {base:>6.0f}")
+            lines.append(f"{phase['workload']:<30} {name:<16} {program['runs']:>9} {program['ns']:>6.0f} {beyond}")
+        lines.append(f"{phase['workload']:<30} {'(empty)':<16} {sum(p['runs'] for p in empty.values()):>9} {base:>6.0f}")
     return "\n".join(lines)

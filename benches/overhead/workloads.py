@@ -48,10 +48,12 @@ class Workload:
 
 
 class Run(dict):
-    """What a run came to: `value` is compared, `operations` were done, `requests` of HTTP were answered."""
+    """What a run came to: `value` is compared, `operations` were done, `expected` rows of http_events are to come of it."""
 
 
 class Nginx(Workload):
+    #: Whether who asks is in the cgroup that is watched too: then each request is a row of both ends.
+    watches_client = True
     needs = {"nginx": "nginx-light", "wrk": "wrk"}
 
     def start(self):
@@ -77,11 +79,17 @@ http {{
     def url(self):
         return f"http://127.0.0.1:{self.port}/api/v1/orders/4711?page=2"
 
+    def ask(self, arguments):
+        return self.lab.run(arguments, cgroup=None if self.watches_client else self.lab.others)
+
+    def expected(self, requests):
+        return requests * (2 if self.watches_client else 1)
+
     def wrk(self, *options):
-        output = self.lab.run(["wrk", "-t1", f"-d{self.seconds}s", *options, self.url()])
+        output = self.ask(["wrk", "-t1", f"-d{self.seconds}s", *options, self.url()])
         rate = float(re.search(r"Requests/sec:\s+([\d.]+)", output)[1])
         requests = int(re.search(r"(\d+) requests in", output)[1])
-        return Run(value=rate, operations=requests, requests=requests)
+        return Run(value=rate, operations=requests, expected=self.expected(requests))
 
 
 class NginxSaturated(Nginx):
@@ -104,18 +112,30 @@ class NginxFixed(Nginx):
         log = self.lab.directory / "h2load.log"
         log.unlink(missing_ok=True)
         requests = self.rate * self.seconds
-        self.lab.run(["h2load", "--h1", f"-c{self.rate // self.rate_of_client}", "-t1", f"-n{requests}",
+        self.ask(["h2load", "--h1", f"-c{self.rate // self.rate_of_client}", "-t1", f"-n{requests}",
                       f"--rps={self.rate_of_client}", f"--log-file={log}", self.url()])
         took = sorted(int(line.split("\t")[2]) for line in log.read_text().splitlines())
         if len(took) < requests:
             raise Failed(f"h2load logged {len(took)} of {requests} requests")
-        return Run(value=took[len(took) * 99 // 100] / 1000, operations=requests, requests=requests,
+        return Run(value=took[len(took) * 99 // 100] / 1000, operations=requests, expected=self.expected(requests),
                    median_ms=statistics.median(took) / 1000)
 
 
 class NginxHeavy(NginxFixed):
     name = "nginx, 50,000 requests/s"
     rate = 50_000
+
+
+class NginxAloneSaturated(NginxSaturated):
+    """As on a machine that serves others: only the server is watched."""
+
+    name = "nginx alone, saturated"
+    watches_client = False
+
+
+class NginxAloneFixed(NginxFixed):
+    name = "nginx alone, 10,000 requests/s"
+    watches_client = False
 
 
 class Storm(Nginx):
@@ -220,7 +240,8 @@ class Execs(Workload):
         return Run(value=float(median), operations=int(count), rate=float(rate))
 
 
-ALL = [NginxSaturated, NginxFixed, NginxHeavy, Redis, RedisPipelined, Postgres, BulkTcp, Storm, Execs]
+ALL = [NginxSaturated, NginxFixed, NginxHeavy, NginxAloneSaturated, NginxAloneFixed,
+       Redis, RedisPipelined, Postgres, BulkTcp, Storm, Execs]
 
 
 def missing(workloads):
