@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::{Application, Context, Protocol};
+use crate::sink::Loss;
 use crate::tcp::{Chunk, GapCause, Side, Stamp};
 use crate::tracker::flow::index;
+use crate::tracker::stage;
 use crate::{dns, http};
 
 /// Bytes that are kept, and runs of bytes that begin nothing known, before a connection is taken for something unknown.
@@ -22,6 +24,8 @@ pub(super) struct Undecided {
     /// What may begin a message, and what is missing between, in the order it came.
     pieces: Vec<Piece>,
     pub(super) bytes: usize,
+    /// What never arrived, for the ledger if this is a protocol that is parsed.
+    missing: Loss,
     /// Runs of bytes that began nothing known.
     unknown_runs: u32,
     /// Whether a side's first bytes were looked at and are nothing known.
@@ -202,6 +206,14 @@ impl Application {
         let Protocol::Unknown(undecided) = &mut self.protocol else {
             return;
         };
+        if let Chunk::Gap {
+            bytes,
+            cause: GapCause::Missing,
+        } = chunk
+        {
+            undecided.missing.events += 1;
+            undecided.missing.bytes += bytes;
+        }
         let bytes = match chunk {
             Chunk::Data(bytes) => bytes,
             Chunk::Gap { bytes, cause } if !undecided.begins_message(side) => {
@@ -285,6 +297,11 @@ impl Application {
         };
         self.word = Some(word);
         if let Protocol::Unknown(undecided) = std::mem::replace(&mut self.protocol, decided) {
+            if self.is_parsed() {
+                let Loss { events, bytes } = undecided.missing;
+                let ledger = &mut context.ledger;
+                ledger.count(stage::REASSEMBLY, "missing_segment", events, bytes);
+            }
             for piece in &undecided.pieces {
                 self.chunk(piece.side, piece.chunk(), piece.stamp, context);
             }

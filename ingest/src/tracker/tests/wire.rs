@@ -163,6 +163,39 @@ fn a_lost_segment_of_http_is_in_the_ledger_and_a_byte_count_is_still_right() {
 }
 
 #[test]
+fn what_was_lost_before_http_was_recognised_is_in_the_ledger() {
+    let mut talk = Talk::new(0, 1, 9);
+    talk.handshake()
+        .send(true, ACK, REQUEST)
+        .send(false, ACK, b"HTTP/1.1 204 No\r\n\r\n")
+        .close();
+    talk.packets.remove(3);
+    let rows = rows_of_wire(&talk.packets);
+    let lines: Vec<_> = rows
+        .http
+        .iter()
+        .map(|row| (row.status, row.outcome))
+        .collect();
+    assert_eq!(lines, [(Some(204), Some("no_request"))]);
+    let losses: Vec<_> = rows
+        .losses
+        .iter()
+        .map(|loss| (loss.reason.as_deref(), loss.events, loss.bytes))
+        .collect();
+    let lost = REQUEST.len() as i64;
+    assert_eq!(losses, [(Some("missing_segment"), Some(1), Some(lost))]);
+
+    // Of what is not parsed nothing is lost.
+    let mut talk = Talk::new(0, 1, 9);
+    talk.handshake()
+        .send(true, ACK, b"EHLO me\r\n")
+        .send(false, ACK, b"250 hello\r\n")
+        .close();
+    talk.packets.remove(3);
+    assert_eq!(rows_of_wire(&talk.packets).losses, []);
+}
+
+#[test]
 fn other_protocols_are_not_reassembled() {
     let mut talk = Talk::new(0, 1, 9);
     talk.handshake()
