@@ -299,8 +299,9 @@ impl Application {
         if let Protocol::Unknown(undecided) = std::mem::replace(&mut self.protocol, decided) {
             if self.is_parsed() {
                 let Loss { events, bytes } = undecided.missing;
-                let ledger = &mut context.ledger;
-                ledger.count(stage::REASSEMBLY, "missing_segment", events, bytes);
+                context
+                    .ledger
+                    .count(stage::REASSEMBLY, "missing_segment", events, bytes);
             }
             for piece in &undecided.pieces {
                 self.chunk(piece.side, piece.chunk(), piece.stamp, context);
