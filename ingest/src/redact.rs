@@ -174,7 +174,9 @@ impl Redaction {
 
     /// The host of an authority or a Host header, with its port, without userinfo, in lower case; `None` if empty.
     pub fn host(&self, authority: &str) -> Option<String> {
-        let host = host_of(authority)?;
+        // A pattern may name capital letters, which the column has not.
+        let host = self.without_matches(Cow::Borrowed(host_of(authority)?));
+        let host = host.to_ascii_lowercase();
         Some(self.without_matches(Cow::Owned(host)).into_owned())
     }
 
@@ -366,8 +368,8 @@ fn has_port_or_none(authority: &str) -> bool {
         .is_none_or(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// The host of an authority or a Host header, with its port, without userinfo, in lower case; `None` if empty.
-fn host_of(authority: &str) -> Option<String> {
+/// The host of an authority or a Host header, with its port, without userinfo; `None` if empty.
+fn host_of(authority: &str) -> Option<&str> {
     let host = authority.rsplit('@').next().unwrap_or_default().trim();
     // Neither a host nor a port has these; what follows one of them is no part of it.
     let end = host
@@ -379,7 +381,7 @@ fn host_of(authority: &str) -> Option<String> {
     } else {
         host.rsplit_once(':').map_or(host, |(host, _)| host)
     };
-    (!host.is_empty()).then(|| host.to_ascii_lowercase())
+    (!host.is_empty()).then_some(host)
 }
 
 /// The value of a Host header: what is no host is replaced.
@@ -387,10 +389,10 @@ fn host_header(value: &str) -> Cow<'_, str> {
     let host = value.trim();
     match host_of(host) {
         Some(known) if known.eq_ignore_ascii_case(host) => Cow::Borrowed(value),
-        Some(known) if host.to_ascii_lowercase().ends_with(&known) => {
-            Cow::Owned(format!("{MARKER}@{known}"))
+        Some(known) if host.ends_with(known) => {
+            Cow::Owned(format!("{MARKER}@{}", known.to_ascii_lowercase()))
         }
-        Some(known) => Cow::Owned(format!("{known}{MARKER}")),
+        Some(known) => Cow::Owned(format!("{}{MARKER}", known.to_ascii_lowercase())),
         None if host.is_empty() => Cow::Borrowed(value),
         None => Cow::Borrowed(MARKER),
     }

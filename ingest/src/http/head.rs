@@ -1,12 +1,12 @@
 //! Heads: the start line and the header section of a message become what the row says and how the body is delimited.
 
-use std::sync::{Arc, LazyLock};
-
-use memchr::memmem::Finder;
+use std::sync::Arc;
 
 use super::Config;
 use super::body::{Framing, OtherReading};
-use super::detect::{Detection, empty_lines, is_simple_request, line_end, status_line, trim_cr};
+use super::detect::{
+    Detection, empty_lines, is_simple_request, line_end, line_ends, status_line, trim_cr,
+};
 use super::request_line::{RequestLine, Version};
 use super::section::{Coding, Fields, Length};
 
@@ -37,20 +37,15 @@ pub(super) fn head_len(bytes: &[u8], told: Detection) -> Option<usize> {
     if line.is_empty() || (told == Detection::Request && is_simple_request(line)) {
         return Some(begin + first_end + 1);
     }
-    // Whichever way its end is written, the first empty line is it.
-    let after_cr = EMPTY_LINE_WITH_CR.find(&head[first_end..]);
-    let within = after_cr.map_or(head.len(), |at| first_end + at + 1);
-    let bare = EMPTY_LINE.find(&head[first_end..within]);
-    match (bare, after_cr) {
-        (Some(at), _) => Some(begin + first_end + at + 2),
-        (None, Some(at)) => Some(begin + first_end + at + 3),
-        (None, None) => None,
-    }
+    line_ends(&head[first_end..]).find_map(|at| {
+        let end = begin + first_end + at;
+        match bytes.get(end + 1..)? {
+            [b'\n', ..] => Some(end + 2),
+            [b'\r', b'\n', ..] => Some(end + 3),
+            _ => None,
+        }
+    })
 }
-
-/// A line end and an empty line.
-static EMPTY_LINE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\n\n"));
-static EMPTY_LINE_WITH_CR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\n\r\n"));
 
 /// The start line and the header section of a head: the whole lines of one that was cut, or the beginning of its first.
 struct Parts<'a> {

@@ -20,7 +20,7 @@ use super::section::{Fields, KnownField};
 #[derive(Debug, Default)]
 pub struct Known(Mutex<Memory>);
 
-/// What [`Known`] holds: about 2 MiB at most.
+/// What [`Known`] holds: 5 MiB at most, and some hundred KiB of usual traffic.
 #[derive(Debug)]
 pub(super) struct Memory {
     pub(super) paths: Slots<KnownPath>,

@@ -168,13 +168,12 @@ impl Target {
             is_path_cut: is_cut,
             ..Self::default()
         };
-        let mut host = |authority| {
-            let host = redaction.host(authority);
-            host.map(|host| known.texts.share(&host))
-        };
+        // What may be half of a password is not remembered.
+        let mut share = |host: String| known.texts.share(&host);
         if method == "CONNECT" {
+            let host = redaction.host(target).filter(|_| !is_cut);
             return Self {
-                authority: host(target).filter(|_| !is_cut),
+                authority: host.map(share),
                 ..Self::default()
             };
         }
@@ -191,7 +190,7 @@ impl Target {
             {
                 let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
                 let (authority, rest) = rest.split_at(authority_end);
-                (host(authority), rest)
+                (redaction.host(authority), rest)
             }
             _ => (None, target),
         };
@@ -200,6 +199,7 @@ impl Target {
             // It may be half of a host, or of a password.
             return unknown;
         }
+        let authority = authority.map(&mut share);
         let is_path_cut = is_cut && !rest.contains(['?', '#']);
         // A fragment is not sent; where a client does, it may hold anything.
         let rest = memchr::memchr(b'#', rest.as_bytes()).map_or(rest, |end| &rest[..end]);

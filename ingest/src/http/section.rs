@@ -12,7 +12,7 @@ use super::detect::line_ends;
 use super::known::Memory;
 use super::mend::mend;
 use super::trace::TraceContext;
-use crate::redact::Redaction;
+use crate::redact::{MARKER, Redaction};
 
 /// Header fields that a row keeps at most; repeated ones count once.
 const MAX_FIELDS: usize = 4096;
@@ -132,7 +132,7 @@ impl Fields {
 
     /// About how many bytes of memory they hold.
     pub(super) fn heap_bytes(&self) -> usize {
-        size_of::<Self>() + self.map.heap_bytes()
+        self.map.heap_bytes()
     }
 
     /// Several lengths are one where they are the same (RFC 9110, section 8.6).
@@ -264,19 +264,17 @@ impl<'a> Parser<'a> {
         let mut buffer = std::mem::take(&mut self.buffer);
         let name = lower_case(header.name, &mut buffer);
         let value = text(header.value);
-        let says = self.note(name, &value);
-        self.fields.hear(&says);
         let redacted = self.redaction.header(name, &value);
-        if *redacted == *value {
-            if let Some(bytes) = bytes {
-                self.known.fields.keep(bytes, hash, || KnownField {
-                    name: name.into(),
-                    value: redacted.as_ref().into(),
-                    says,
-                });
-            }
-        } else {
-            self.is_as_sent = false;
+        let is_as_sent = *redacted == *value;
+        self.is_as_sent &= is_as_sent;
+        let says = self.note(name, &value, &redacted);
+        self.fields.hear(&says);
+        if let Some(bytes) = bytes.filter(|_| is_as_sent && !matches!(says, Says::More)) {
+            self.known.fields.keep(bytes, hash, || KnownField {
+                name: name.into(),
+                value: redacted.as_ref().into(),
+                says,
+            });
         }
         if let Some(place) = self.place_of(name) {
             self.repeated.push((place, format!(", {redacted}")));
@@ -297,20 +295,33 @@ impl<'a> Parser<'a> {
     }
 
     /// What a field says beside what it is. What has to be read in each section is taken at once.
-    fn note(&mut self, name: &str, value: &str) -> Says {
+    fn note(&mut self, name: &str, value: &str, redacted: &str) -> Says {
+        let is_as_sent = redacted == value;
         let texts = &mut self.known.texts;
+        // What may hold a secret is not remembered.
+        let mut share = |text: &str| {
+            if is_as_sent {
+                texts.share(text)
+            } else {
+                text.into()
+            }
+        };
         let fields = &mut self.fields;
         match name {
             "content-length" => fields.add_length(value),
             "transfer-encoding" => fields.add_codings(value),
             "host" => {
-                let host = self.redaction.host(value);
-                return Says::Host(host.map(|host| texts.share(&host)));
+                // Whoever hides the header hides the column; and what is encoded there may be anything.
+                let host = self
+                    .redaction
+                    .host(value)
+                    .filter(|host| is_as_sent || (redacted != MARKER && !host.contains('%')));
+                return Says::Host(host.map(|host| share(&host)));
             }
             "content-type" => {
-                let media_type = value.split(';').next().unwrap_or_default().trim();
+                let media_type = redacted.split(';').next().unwrap_or_default().trim();
                 let lower = media_type.to_ascii_lowercase();
-                return Says::MediaType((!lower.is_empty()).then(|| texts.share(&lower)));
+                return Says::MediaType((!lower.is_empty()).then(|| share(&lower)));
             }
             "expect" => fields.expects_continue |= value.eq_ignore_ascii_case("100-continue"),
             _ if self.trace.add(name, value) => {}
