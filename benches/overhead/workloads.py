@@ -113,7 +113,7 @@ class NginxFixed(Nginx):
         log.unlink(missing_ok=True)
         requests = self.rate * self.seconds
         self.ask(["h2load", "--h1", f"-c{self.rate // self.rate_of_client}", "-t1", f"-n{requests}",
-                      f"--rps={self.rate_of_client}", f"--log-file={log}", self.url()])
+                  f"--rps={self.rate_of_client}", f"--log-file={log}", self.url()])
         took = sorted(int(line.split("\t")[2]) for line in log.read_text().splitlines())
         if len(took) < requests:
             raise Failed(f"h2load logged {len(took)} of {requests} requests")

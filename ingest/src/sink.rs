@@ -67,10 +67,6 @@ impl Ledger {
     /// Counts `events` losses of `bytes` bytes together.
     #[inline]
     pub fn count(&mut self, stage: &'static str, reason: &'static str, events: u64, bytes: u64) {
-        // It is asked for each packet, and mostly nothing was lost.
-        if events == 0 && bytes == 0 {
-            return;
-        }
         let key = LossKey {
             stage,
             reason,
@@ -81,13 +77,21 @@ impl Ledger {
     }
 
     /// As [`Self::count`], with the hook and what was lost.
+    #[inline]
     pub fn count_at(&mut self, key: LossKey, events: u64, bytes: u64) {
+        // It is asked for each packet, and mostly nothing was lost.
+        if events == 0 && bytes == 0 {
+            return;
+        }
         add(&mut self.counts, key, events, bytes);
         add(&mut self.totals, key, events, bytes);
     }
 
     /// Counts what passed.
     pub fn pass(&mut self, key: PassedKey, events: u64, bytes: u64) {
+        if events == 0 && bytes == 0 {
+            return;
+        }
         add(&mut self.passed, key, events, bytes);
         add(&mut self.passed_totals, key, events, bytes);
     }
@@ -136,9 +140,6 @@ impl Ledger {
 }
 
 fn add<K: Ord>(counts: &mut BTreeMap<K, Loss>, key: K, events: u64, bytes: u64) {
-    if events == 0 && bytes == 0 {
-        return;
-    }
     let loss = counts.entry(key).or_default();
     loss.events = loss.events.saturating_add(events);
     loss.bytes = loss.bytes.saturating_add(bytes);

@@ -101,10 +101,6 @@ pub struct Notes {
 impl Notes {
     /// Counts them in the ledger, as losses of stage `http`.
     pub fn count(&self, ledger: &mut Ledger) {
-        // So it is after nearly every packet.
-        if *self == Self::default() {
-            return;
-        }
         let Self {
             not_http,
             not_http_bytes,

@@ -155,7 +155,7 @@ impl Connection {
             + size_of::<Exchange>()
             + text_bytes(&target.path)
             + text_bytes(&target.query)
-            + fields.heap_bytes();
+            + fields.map.heap_bytes();
         let outcome = if is_malformed {
             Outcome::Error
         } else {

@@ -148,7 +148,7 @@ impl Connection {
             unseen_before: Unseen::Nothing,
             bytes: size_of::<Pending>() + size_of::<Exchange>(),
         });
-        pending.bytes += fields.heap_bytes();
+        pending.bytes += fields.map.heap_bytes();
         let exchange = &mut pending.exchange;
         exchange.response_time = Some(started.time);
         exchange.status = Some(status);

@@ -83,7 +83,7 @@ enum Says {
     Nothing,
     Host(Option<Arc<str>>),
     MediaType(Option<Arc<str>>),
-    /// What has to be read again in each section.
+    /// What has to be read again in each section, so that the field is not kept.
     More,
 }
 
@@ -128,11 +128,6 @@ impl Fields {
         if place.is_none() {
             place.clone_from(text);
         }
-    }
-
-    /// About how many bytes of memory they hold.
-    pub(super) fn heap_bytes(&self) -> usize {
-        self.map.heap_bytes()
     }
 
     /// Several lengths are one where they are the same (RFC 9110, section 8.6).
@@ -253,7 +248,6 @@ impl<'a> Parser<'a> {
         let bytes = self.bytes_of(header);
         let (same, hash) = bytes.map_or((None, 0), |bytes| self.known.fields.get(bytes));
         if let Some(KnownField { name, value, says }) = same
-            && !matches!(says, Says::More)
             && self.map.len() < FEW_FIELDS
             && (self.lens & len_bit(name) == 0 || self.map.place_of(name).is_none())
         {
@@ -267,7 +261,7 @@ impl<'a> Parser<'a> {
         let redacted = self.redaction.header(name, &value);
         let is_as_sent = *redacted == *value;
         self.is_as_sent &= is_as_sent;
-        let says = self.note(name, &value, &redacted);
+        let says = self.note(name, &value, &redacted, is_as_sent);
         self.fields.hear(&says);
         if let Some(bytes) = bytes.filter(|_| is_as_sent && !matches!(says, Says::More)) {
             self.known.fields.keep(bytes, hash, || KnownField {
@@ -295,8 +289,7 @@ impl<'a> Parser<'a> {
     }
 
     /// What a field says beside what it is. What has to be read in each section is taken at once.
-    fn note(&mut self, name: &str, value: &str, redacted: &str) -> Says {
-        let is_as_sent = redacted == value;
+    fn note(&mut self, name: &str, value: &str, redacted: &str, is_as_sent: bool) -> Says {
         let texts = &mut self.known.texts;
         // What may hold a secret is not remembered.
         let mut share = |text: &str| {

@@ -199,6 +199,7 @@ impl Stream {
     ///
     /// For a timer: a hole that stays open for long is given up with [`Self::flush`].
     pub fn waits_since(&self) -> Option<Nanos> {
+        // There is none for nearly every packet that asks.
         if self.pieces.is_empty() {
             return None;
         }
