@@ -52,31 +52,37 @@ impl Buckets {
     }
 
     /// Counts a value, not NaN, `times` times.
+    #[inline]
     pub(super) fn add(&mut self, value: f64, times: u64) {
         let (octave, fraction) = place(value);
         self.add_at(octave, fraction, times);
     }
 
     /// Counts values of a bucket of the finest width.
+    #[inline]
     fn add_at(&mut self, octave: i16, fraction: u32, times: u64) {
         let position = match self.position(octave) {
             Ok(position) => position,
-            Err(position) => {
-                while (self.octaves.len() + 1) << self.level > MAX_BUCKETS && self.level > 0 {
-                    self.coarsen();
-                }
-                self.octaves.insert(position, octave);
-                self.counts
-                    .insert_zeros(position << self.level, 1 << self.level);
-                position
-            }
+            Err(position) => self.add_octave(position, octave),
         };
         let index = (fraction >> (FINEST - self.level)) as usize;
         self.counts.add((position << self.level) + index, times);
         self.total = self.total.saturating_add(times);
     }
 
+    #[cold]
+    fn add_octave(&mut self, position: usize, octave: i16) -> usize {
+        while (self.octaves.len() + 1) << self.level > MAX_BUCKETS && self.level > 0 {
+            self.coarsen();
+        }
+        self.octaves.insert(position, octave);
+        self.counts
+            .insert_zeros(position << self.level, 1 << self.level);
+        position
+    }
+
     /// Where an octave stands, or would stand.
+    #[inline]
     fn position(&self, octave: i16) -> Result<usize, usize> {
         // Most often there is none missing between the first one and this.
         let first = self.octaves.first().copied().unwrap_or_default();
@@ -154,6 +160,7 @@ impl Buckets {
 }
 
 /// The octave of a value and its bucket within it, of the finest width.
+#[inline]
 fn place(value: f64) -> (i16, u32) {
     let bits = value.to_bits();
     let exponent = ((bits >> FRACTION_BITS) & 0x7ff) as i16;

@@ -1,5 +1,8 @@
 //! Counts of neighbouring buckets.
 
+use std::iter::Enumerate;
+use std::slice::Iter;
+
 /// Counts that are 32 bits wide until one of them needs more: there are thousands in a sketch, and hardly ever so many
 /// values.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,16 +17,14 @@ impl Counts {
     }
 
     /// Those that are not 0, with their places.
-    pub(super) fn filled(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
-        let (narrow, wide): (&[u32], &[u64]) = match self {
-            Self::Narrow(counts) => (counts, &[]),
-            Self::Wide(counts) => (&[], counts),
-        };
-        let narrow = narrow.iter().map(|count| u64::from(*count)).enumerate();
-        let wide = wide.iter().copied().enumerate();
-        narrow.chain(wide).filter(|(_, count)| *count > 0)
+    pub(super) fn filled(&self) -> Filled<'_> {
+        match self {
+            Self::Narrow(counts) => Filled::Narrow(counts.iter().enumerate()),
+            Self::Wide(counts) => Filled::Wide(counts.iter().enumerate()),
+        }
     }
 
+    #[inline]
     pub(super) fn add(&mut self, index: usize, more: u64) {
         match self {
             Self::Narrow(counts) => {
@@ -31,12 +32,18 @@ impl Counts {
                 if let Ok(sum) = u32::try_from(sum) {
                     counts[index] = sum;
                 } else {
-                    let mut wide: Vec<u64> = counts.iter().copied().map(u64::from).collect();
-                    wide[index] = sum;
-                    *self = Self::Wide(wide);
+                    self.widen();
+                    self.add(index, more);
                 }
             }
             Self::Wide(counts) => counts[index] = counts[index].saturating_add(more),
+        }
+    }
+
+    #[cold]
+    fn widen(&mut self) {
+        if let Self::Narrow(counts) = self {
+            *self = Self::Wide(counts.iter().copied().map(u64::from).collect());
         }
     }
 
@@ -73,6 +80,28 @@ impl Counts {
         match self {
             Self::Narrow(counts) => counts.capacity() * size_of::<u32>(),
             Self::Wide(counts) => counts.capacity() * size_of::<u64>(),
+        }
+    }
+}
+
+/// The counts that are not 0, with their places.
+pub(super) enum Filled<'a> {
+    Narrow(Enumerate<Iter<'a, u32>>),
+    Wide(Enumerate<Iter<'a, u64>>),
+}
+
+impl Iterator for Filled<'_> {
+    type Item = (usize, u64);
+
+    #[inline]
+    fn next(&mut self) -> Option<(usize, u64)> {
+        match self {
+            Self::Narrow(counts) => counts
+                .find(|(_, count)| **count > 0)
+                .map(|(place, count)| (place, u64::from(*count))),
+            Self::Wide(counts) => counts
+                .find(|(_, count)| **count > 0)
+                .map(|(place, count)| (place, *count)),
         }
     }
 }

@@ -170,6 +170,7 @@ impl Sketch {
 }
 
 impl Summary for Sketch {
+    #[inline]
     fn add(&mut self, value: f64) -> Result<()> {
         if value.is_nan() {
             return Ok(());
@@ -195,6 +196,7 @@ impl Summary for Sketch {
         encoded::write(self, bytes);
     }
 
+    #[inline]
     fn heap_bytes(&self) -> usize {
         self.pending.capacity() * size_of::<f64>() + self.kept_bytes
     }

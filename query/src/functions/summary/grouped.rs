@@ -115,6 +115,7 @@ impl<S: Summary> Groups<S> {
     }
 
     /// Changes one summary, and keeps count of its memory.
+    #[inline]
     fn change(
         &mut self,
         group: Option<usize>,
