@@ -31,7 +31,7 @@ use crate::interrupt::interruptible;
 use crate::intervals::as_durations;
 use crate::limits::Limits;
 use crate::macros::MacroValues;
-use crate::numbers::{Interner, Keys};
+use crate::numbers::{Interner, Keys, count_by_digest};
 use crate::quantiles::with_shared_sketches;
 use crate::request::{QueryRequest, bind};
 use crate::running::{QueryState, Tracked};
@@ -204,7 +204,7 @@ impl Driver {
         let (state, snapshots) = shared.planning()?;
         let plan = reading_plan(&state, statement).await?;
         let plan = self.limited(plan.with_param_values(params)?)?;
-        let logical = state.optimize(&plan)?;
+        let logical = state.optimize(&count_by_digest(plan)?)?;
         snapshots.take_for(&logical)?;
         let scope = Scope::of(&logical, &snapshots)?;
         let task = shared.task(&state)?;
@@ -214,7 +214,7 @@ impl Driver {
             Keys::Texts
         };
         let logical = with_shared_sketches(as_durations(without_filters(logical)?)?)?;
-        let logical = keys.apply(logical)?;
+        let logical = keys.apply(logical, &state)?;
         let plan = state
             .query_planner()
             .create_physical_plan(&logical, &state)

@@ -27,6 +27,20 @@ impl StoreReaderFactory {
     pub(crate) fn new(store: Arc<dyn ObjectStore>) -> Self {
         Self { store }
     }
+
+    /// A reader of one file, which counts what it reads.
+    pub(crate) fn reader(
+        &self,
+        partition_index: usize,
+        file: &Arc<DataFile>,
+        metrics: &ExecutionPlanMetricsSet,
+    ) -> StoreReader {
+        StoreReader {
+            metrics: ParquetFileMetrics::new(partition_index, file.path.as_ref(), metrics),
+            store: Arc::clone(&self.store),
+            file: Arc::clone(file),
+        }
+    }
 }
 
 impl ParquetFileReaderFactory for StoreReaderFactory {
@@ -40,15 +54,12 @@ impl ParquetFileReaderFactory for StoreReaderFactory {
         let file = file
             .extension::<Arc<DataFile>>()
             .ok_or_else(|| internal_datafusion_err!("a file of a scan is not the store's"))?;
-        Ok(Box::new(StoreReader {
-            metrics: ParquetFileMetrics::new(partition_index, file.path.as_ref(), metrics),
-            store: Arc::clone(&self.store),
-            file: Arc::clone(file),
-        }))
+        Ok(Box::new(self.reader(partition_index, file, metrics)))
     }
 }
 
-struct StoreReader {
+/// Reads a file of the store.
+pub(crate) struct StoreReader {
     metrics: ParquetFileMetrics,
     store: Arc<dyn ObjectStore>,
     file: Arc<DataFile>,

@@ -20,6 +20,7 @@ use weir_storage::{Store, TableId};
 use crate::admission::Admission;
 use crate::catalog::{CATALOG, SCHEMA, Snapshots, catalog};
 use crate::diagnose::Diagnosis;
+use crate::filters::FiltersByText;
 use crate::functions;
 use crate::leaf::TopRows;
 use crate::ledger::Ledger;
@@ -63,6 +64,7 @@ impl Shared {
         // Before the rule that pushes filters down.
         let mut rules = PhysicalOptimizer::default().rules;
         rules.insert(0, Arc::new(TopRows));
+        rules.push(Arc::new(FiltersByText));
         let mut state = SessionStateBuilder::new()
             .with_config(session_config(&options))
             .with_runtime_env(environment)
@@ -169,5 +171,8 @@ fn session_config(options: &EngineOptions) -> SessionConfig {
     all.sql_parser.map_string_types_to_utf8view = false;
     all.optimizer.expand_views_at_output = true;
     all.execution.parquet.schema_force_view_types = false;
+    // Grouping what arrives before it is handed to the thread of its group pays off only where groups come again soon.
+    all.execution.skip_partial_aggregation_probe_rows_threshold = 300_000;
+    all.execution.skip_partial_aggregation_probe_ratio_threshold = 0.25;
     config
 }

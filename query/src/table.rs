@@ -29,7 +29,6 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -41,17 +40,15 @@ use crate::catalog::Snapshots;
 use crate::choose::{Choice, ChosenFile};
 use crate::leaf::{Leaf, WindowScan};
 use crate::lookup;
-use crate::prune::{TimeRanges, is_time};
+use crate::prune::TimeRanges;
 use crate::reader::StoreReaderFactory;
+use crate::sample::matches_are_rare;
 
 /// Where the store's files are found among `DataFusion`'s object stores.
 pub(crate) const STORE_URL: &str = "weir://store/";
 
 /// Footers read at the same time while a query is planned.
 const FOOTERS_AT_ONCE: usize = 16;
-
-/// Columns read for each that filters look at, from which on filters are evaluated while reading.
-const WIDE: usize = 4;
 
 /// A table within one query.
 pub(crate) struct StoreTable {
@@ -143,12 +140,21 @@ impl StoreTable {
             global: state.config_options().execution.parquet.clone(),
             ..TableParquetOptions::default()
         };
-        // The filters come to it once more, from the physical plan, and there they choose row groups and pages.
         let source = ParquetSource::new(Arc::clone(&schema))
             .with_table_parquet_options(options)
-            .with_pushdown_filters(choice.is_selective() || is_wide(projection, predicate))
             .with_parquet_file_reader_factory(Arc::clone(&self.reader) as _);
-        choice.show(source.metrics());
+        let metrics = source.metrics();
+        choice.show(metrics);
+        let is_late = match predicate {
+            Some(_) if choice.is_selective() => true,
+            Some(filter) => {
+                let files = &choice.files;
+                matches_are_rare(&self.reader, files, projection, filter, metrics).await
+            }
+            None => false,
+        };
+        // The filters come to it once more, from the physical plan, and there they choose row groups and pages.
+        let source = source.with_pushdown_filters(is_late);
         let config =
             FileScanConfigBuilder::new(ObjectStoreUrl::parse(STORE_URL)?, Arc::new(source))
                 .with_file_groups(dealt.into_iter().map(FileGroup::new).collect())
@@ -245,19 +251,6 @@ async fn readable(files: Vec<Arc<DataFile>>) -> Result<Vec<Arc<DataFile>>> {
         .try_collect()
         .await?;
     Ok(loaded.into_iter().flatten().collect())
-}
-
-/// Whether the filters look at few columns of many that are read, so that reading the others only where a row matches
-/// is likely to save more than it costs, whatever part of the rows that turns out to be.
-fn is_wide(projection: &[usize], predicate: Option<&Arc<dyn PhysicalExpr>>) -> bool {
-    let Some(predicate) = predicate else {
-        return false;
-    };
-    let filtered = collect_columns(predicate);
-    // A range of time is contiguous: row groups and pages leave out the rest of it.
-    let is_by_value = filtered.iter().any(|column| !is_time(column.name()));
-    let others = projection.len().saturating_sub(filtered.len());
-    is_by_value && others >= WIDE * filtered.len()
 }
 
 fn partitioned_file(chosen: &ChosenFile) -> PartitionedFile {

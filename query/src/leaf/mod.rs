@@ -35,6 +35,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan};
 use futures::{StreamExt as _, stream};
 
+use crate::filters::{FirstKey, by_text};
 pub(crate) use top::TopRows;
 pub(crate) use window::{WINDOW_BYTES, WindowScan};
 
@@ -97,6 +98,19 @@ impl Leaf {
             };
         }
         Ok(SortOrderPushdownResult::Inexact { inner: leaf })
+    }
+
+    /// The same filters, that take less to evaluate, behind so many that others of them imply.
+    fn lighter(
+        &self,
+        filters: Vec<Arc<dyn PhysicalExpr>>,
+    ) -> Result<(Vec<Arc<dyn PhysicalExpr>>, usize)> {
+        let mut lighter: Vec<_> = filters.iter().filter_map(FirstKey::of).collect();
+        let first = lighter.len();
+        for filter in filters {
+            lighter.push(by_text(filter, &self.schema)?.data);
+        }
+        Ok((lighter, first))
     }
 
     fn file_partitions(&self) -> usize {
@@ -263,7 +277,10 @@ impl DataSource for Leaf {
         let window = self.window.filtered(of_table?);
         let (leaf, answers) = match &self.files {
             Some(files) => {
-                let pushed = files.try_pushdown_filters(filters, config)?;
+                let (filters, first) = self.lighter(filters)?;
+                let mut pushed = files.try_pushdown_filters(filters, config)?;
+                // Nobody above asked for these.
+                pushed.filters.drain(..first);
                 let leaf = match &pushed.updated_node {
                     Some(files) => self.with_files(files)?,
                     None => self.clone(),

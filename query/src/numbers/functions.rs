@@ -11,7 +11,7 @@ use datafusion::logical_expr::{
 };
 
 use super::interner::Interner;
-use super::text_type;
+use crate::dictionary::text_type;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Way {

@@ -5,7 +5,6 @@ use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray as _, DictionaryArray, Int32Array, StringArray, UInt32Array};
-use arrow::buffer::Buffer;
 use arrow::datatypes::Int32Type;
 use datafusion::common::{Result, exec_err};
 use datafusion::error::DataFusionError;
@@ -15,6 +14,8 @@ use datafusion::execution::memory_pool::{
 use hashbrown::{DefaultHashBuilder, HashTable};
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
+
+use crate::dictionary::Recent;
 
 /// Dictionaries whose numbers are remembered: of a few columns on a few threads each.
 const DICTIONARIES: usize = 64;
@@ -40,7 +41,8 @@ impl std::error::Error for NoRoom {}
 /// Gives each text of a query a number, the same wherever the text is met again.
 pub(crate) struct Interner {
     texts: Mutex<Texts>,
-    recent: Mutex<Vec<Arc<Numbered>>>,
+    /// Of each dictionary, one more than the number of its texts, or 0 where it is not known yet.
+    recent: Recent<Mutex<Vec<u32>>>,
 }
 
 impl Interner {
@@ -59,7 +61,7 @@ impl Interner {
                 reservation: MemoryConsumer::new("texts as numbers").register(pool),
                 most,
             }),
-            recent: Mutex::default(),
+            recent: Recent::new(DICTIONARIES, DICTIONARY_BYTES),
         })
     }
 
@@ -71,8 +73,12 @@ impl Interner {
                 array.values().data_type()
             );
         };
-        let numbered = self.numbered(values);
-        let mut numbers = numbered.numbers.lock();
+        let known = self.recent.find(values);
+        let known = known.unwrap_or_else(|| {
+            let unknown = Mutex::new(vec![0; values.len()]);
+            self.recent.keep(values, unknown)
+        });
+        let mut numbers = known.lock();
         let keys = array.keys();
         self.number_what_is_new(&mut numbers, keys, values)?;
         let of_key = |key: i32| {
@@ -124,24 +130,6 @@ impl Interner {
         }
         Ok(())
     }
-
-    /// What is known of a dictionary.
-    fn numbered(&self, values: &StringArray) -> Arc<Numbered> {
-        let mut recent = self.recent.lock();
-        let found = recent.iter().position(|numbered| numbered.is_of(values));
-        if let Some(place) = found {
-            return Arc::clone(&recent[place]);
-        }
-        let numbered = Arc::new(Numbered::new(values));
-        let bytes = |recent: &[Arc<Numbered>]| recent.iter().map(|one| one.bytes()).sum::<usize>();
-        while !recent.is_empty()
-            && (recent.len() >= DICTIONARIES || bytes(&recent) > DICTIONARY_BYTES)
-        {
-            recent.remove(0);
-        }
-        recent.push(Arc::clone(&numbered));
-        numbered
-    }
 }
 
 impl fmt::Debug for Interner {
@@ -149,36 +137,6 @@ impl fmt::Debug for Interner {
         f.debug_struct("Interner")
             .field("texts", &self.texts.lock().ends.len())
             .finish_non_exhaustive()
-    }
-}
-
-/// A dictionary that arrived, and the numbers of its texts that were met so far.
-struct Numbered {
-    /// As long as they are held, no other dictionary has their addresses.
-    offsets: Buffer,
-    bytes: Buffer,
-    /// One more than the number, or 0 where it is not known.
-    numbers: Mutex<Vec<u32>>,
-}
-
-impl Numbered {
-    fn new(values: &StringArray) -> Self {
-        Self {
-            offsets: values.offsets().inner().inner().clone(),
-            bytes: values.values().clone(),
-            numbers: Mutex::new(vec![0; values.len()]),
-        }
-    }
-
-    fn is_of(&self, values: &StringArray) -> bool {
-        let offsets = values.offsets().inner().inner();
-        self.offsets.as_ptr() == offsets.as_ptr()
-            && self.offsets.len() == offsets.len()
-            && self.bytes.as_ptr() == values.values().as_ptr()
-    }
-
-    fn bytes(&self) -> usize {
-        self.offsets.len() * 2 + self.bytes.len()
     }
 }
 

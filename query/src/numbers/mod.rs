@@ -13,6 +13,7 @@
 //! also such as were numbers before, become one where they fit ([`packed`]).
 
 mod beneath;
+mod digest;
 mod functions;
 mod interner;
 mod packed;
@@ -24,21 +25,25 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::common::tree_node::Transformed;
-use datafusion::common::{Column, DFSchema, NullEquality, Result};
+use datafusion::common::{Column, DFSchema, JoinType, NullEquality, Result};
 use datafusion::logical_expr::expr::WindowFunction;
 use datafusion::logical_expr::{
     Aggregate, Expr, ExprSchemable as _, Join, LogicalPlan, Projection, ScalarUDF, Window, cast,
+    ident,
 };
+use datafusion::optimizer::optimize_projections::OptimizeProjections;
+use datafusion::optimizer::{OptimizerConfig, OptimizerRule as _};
 
+use crate::dictionary::text_type;
 use beneath::{add_places, place_of};
+pub(crate) use digest::count_by_digest;
 use functions::{Step, Way};
 pub(crate) use interner::{Interner, NoRoom};
 use packed::{Layout, Packing, Part};
 
-/// What dictionary-encoded text is in weir's tables.
-fn text_type() -> DataType {
-    DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
-}
+/// The columns that a join by one integer compares.
+const LEFT_KEY: &str = "__left_key";
+const RIGHT_KEY: &str = "__right_key";
 
 /// What a query that groups, joins or partitions by dictionary-encoded text goes by instead.
 pub(crate) enum Keys {
@@ -64,14 +69,28 @@ impl Keys {
     /// The same plan by these keys.
     ///
     /// It belongs after the planner's own rules, which see more in columns than in calls of functions.
-    pub(crate) fn apply(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
+    pub(crate) fn apply(
+        &self,
+        plan: LogicalPlan,
+        config: &dyn OptimizerConfig,
+    ) -> Result<LogicalPlan> {
+        let mut has_packed_joins = false;
         let rewritten = plan.transform_up_with_subqueries(|node| match node {
             LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
-            LogicalPlan::Join(join) => self.join(join),
+            LogicalPlan::Join(join) => {
+                let join = self.join(join)?;
+                has_packed_joins |= matches!(join.data, LogicalPlan::Projection(_));
+                Ok(join)
+            }
             LogicalPlan::Window(window) => self.window(window),
             other => Ok(Transformed::no(other)),
         })?;
-        Ok(rewritten.data)
+        if !has_packed_joins {
+            return Ok(rewritten.data);
+        }
+        // What a join compared may be needed for nothing else.
+        let rule = OptimizeProjections::new();
+        Ok(rule.rewrite(rewritten.data, config)?.data)
     }
 
     fn key(&self, text: &Expr) -> Expr {
@@ -241,10 +260,7 @@ impl Keys {
             }
         }
         if let Some(layout) = self.join_layout(&join)? {
-            let packed = ScalarUDF::new_from_impl(Packing::pack_known(&layout));
-            let (left, right) = join.on.into_iter().unzip();
-            join.on = vec![(packed.call(left), packed.call(right))];
-            is_changed = true;
+            return packed_join(join, &layout).map(Transformed::yes);
         }
         Ok(Transformed::new_transformed(
             LogicalPlan::Join(join),
@@ -254,9 +270,13 @@ impl Keys {
 
     /// How all that a join compares lies in one integer, if it is several values and they fit.
     fn join_layout(&self, join: &Join) -> Result<Option<Layout>> {
+        // `NOT IN` looks at the NULLs of one key. What a mark is named after would be gone with the columns that are left
+        // out.
         if matches!(self, Self::Texts)
             || join.on.len() < 2
             || join.null_equality != NullEquality::NullEqualsNothing
+            || join.null_aware
+            || matches!(join.join_type, JoinType::LeftMark | JoinType::RightMark)
         {
             return Ok(None);
         }
@@ -308,4 +328,30 @@ impl Keys {
         }
         Ok(is_changed)
     }
+}
+
+/// A join by one integer, which is a column of both sides, and not of what comes out.
+fn packed_join(join: Join, layout: &Layout) -> Result<LogicalPlan> {
+    let packed = ScalarUDF::new_from_impl(Packing::pack_known(layout));
+    let (left, right): (Vec<Expr>, Vec<Expr>) = join.on.into_iter().unzip();
+    let with_key = |input: &Arc<LogicalPlan>, keys: Vec<Expr>, name: &str| {
+        let columns = input.schema().columns().into_iter().map(Expr::Column);
+        let exprs = columns.chain([packed.call(keys).alias(name)]).collect();
+        Projection::try_new(exprs, Arc::clone(input)).map(LogicalPlan::Projection)
+    };
+    let keyed = Join::try_new(
+        Arc::new(with_key(&join.left, left, LEFT_KEY)?),
+        Arc::new(with_key(&join.right, right, RIGHT_KEY)?),
+        vec![(ident(LEFT_KEY), ident(RIGHT_KEY))],
+        join.filter,
+        join.join_type,
+        join.join_constraint,
+        join.null_equality,
+        join.null_aware,
+    )?;
+    let columns = join.schema.columns().into_iter().map(Expr::Column);
+    Ok(LogicalPlan::Projection(Projection::try_new(
+        columns.collect(),
+        Arc::new(LogicalPlan::Join(keyed)),
+    )?))
 }

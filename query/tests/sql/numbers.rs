@@ -75,6 +75,10 @@ async fn groups_and_joins_are_those_of_the_texts() {
             row_number() OVER (PARTITION BY HOST, ROUTE ORDER BY time) AS n FROM http_events) WHERE n < 9) \
             GROUP BY h, k ORDER BY h, k",
         "SELECT time, row_number() OVER (PARTITION BY HOST ORDER BY ROUTE, HOST, time) AS n FROM http_events ORDER BY time",
+        "SELECT time, lag(HOST) OVER (PARTITION BY HOST ORDER BY time) AS l FROM http_events \
+            WHERE HOST = 'host-1' AND ROUTE LIKE '/%' ORDER BY time",
+        "SELECT time, row_number() OVER (PARTITION BY HOST ORDER BY HOST, time) AS n FROM http_events \
+            WHERE HOST = 'host-1' AND (ROUTE = '/1' OR status = 200) AND ROUTE <> '/2' ORDER BY time",
         "SELECT time, lag(HOST) OVER (PARTITION BY HOST ORDER BY time) AS l, lag(ROUTE) OVER (PARTITION BY HOST ORDER BY time) AS r \
             FROM http_events ORDER BY time",
         "SELECT a.h, b.n, count(*) FROM (SELECT HOST AS h, row_number() OVER (PARTITION BY HOST ORDER BY time) AS n FROM http_events) a \
@@ -198,4 +202,113 @@ async fn with_too_many_texts_for_memory_groups_are_made_without_numbers() {
     let answer = bench.run(QueryRequest::new(sql)).await.unwrap();
     let expected = [format!("{}, 1", name(0)), format!("{}, 1", name(1))];
     assert_eq!(lines(&answer.0), expected);
+}
+
+/// Paths are no dictionary: every row may have one of its own.
+#[tokio::test]
+async fn texts_are_counted_by_digest() {
+    let bench = bench().await;
+    for number in 0..10 {
+        let mut event = http(number, TEN_OCLOCK + 9 * HOUR);
+        event.path = (number > 2).then(|| "".into());
+        bench.store.append(event.into());
+    }
+    for (sql, answer) in [
+        ("SELECT count(DISTINCT path) FROM http_events", "301"),
+        (
+            "SELECT count(DISTINCT path), count(path), count(*) FROM http_events",
+            "301, 307, 310",
+        ),
+        (
+            "SELECT count(DISTINCT path) FILTER (WHERE status = 500) FROM http_events",
+            "30",
+        ),
+        (
+            "SELECT count(DISTINCT substr(path, 1, 8)) AS n, max(path) FROM http_events WHERE path > ''",
+            "10, /items/99",
+        ),
+        (
+            "SELECT count(DISTINCT path) FROM http_events GROUP BY status HAVING count(DISTINCT path) < 100",
+            "30",
+        ),
+        (
+            "SELECT (SELECT count(DISTINCT path) FROM http_events WHERE status = 500) + count(DISTINCT query) FROM http_events",
+            "30",
+        ),
+        (
+            "SELECT n FROM (SELECT host, count(DISTINCT path) AS n FROM http_events GROUP BY host) ORDER BY n DESC LIMIT 1",
+            "52",
+        ),
+    ] {
+        assert_eq!(bench.rows(sql).await, [answer], "{sql}");
+    }
+    let rollup = "SELECT grouping(status), count(DISTINCT path) FROM http_events GROUP BY ROLLUP (status) \
+        ORDER BY grouping(status), 2";
+    assert_eq!(bench.rows(rollup).await, ["0, 30", "0, 271", "1, 301"]);
+    let plan = bench
+        .plan("SELECT count(DISTINCT path) FROM http_events")
+        .await;
+    assert!(
+        plan.contains("digest_of(path") && plan.contains("gby=[alias1"),
+        "{plan}"
+    );
+    let error = bench.error("SELECT digest_of(path) FROM http_events").await;
+    assert!(error.to_string().contains("digest_of"), "{error}");
+    let request = QueryRequest::new("SELECT count(DISTINCT path) FROM http_events");
+    let (batches, _) = bench.run(request).await.unwrap();
+    assert_eq!(
+        batches[0].schema().field(0).name(),
+        "count(DISTINCT http_events.path)"
+    );
+}
+
+/// What a join compares stays out of what it hands on, also where another join is above it.
+#[tokio::test]
+async fn joins_hand_on_what_they_are_asked_for() {
+    let bench = bench().await;
+    for (sql, answer) in [
+        (
+            "SELECT count(*), min(a.path) FROM http_events a JOIN http_events b \
+                ON a.conn_id = b.conn_id AND a.client_port = b.client_port AND a.time = b.time \
+             JOIN http_events c ON c.server_port = a.server_port AND c.conn_id = b.conn_id",
+            "300, /items/0",
+        ),
+        (
+            "SELECT count(*) FROM http_events a WHERE NOT EXISTS (SELECT 1 FROM http_events b \
+                WHERE b.conn_id = a.conn_id AND b.client_port = a.client_port AND b.status = 500)",
+            "270",
+        ),
+        (
+            "SELECT count(*) FROM http_events a LEFT JOIN http_events b ON b.conn_id = a.conn_id + 10 \
+                AND b.server_port = a.server_port AND b.latency_ns > a.latency_ns WHERE b.time IS NULL",
+            "10",
+        ),
+        (
+            "SELECT count(*) FROM http_events a WHERE a.status = 500 OR EXISTS (SELECT 1 FROM http_events b \
+                WHERE b.conn_id = a.conn_id + 1 AND b.client_port = a.client_port AND b.status = 500)",
+            "59",
+        ),
+    ] {
+        assert_eq!(bench.rows(sql).await, [answer], "{sql}");
+    }
+    // What the planner has no answer for gets none.
+    let error = bench
+        .error(
+            "SELECT count(*) FROM http_events a WHERE a.client_port NOT IN \
+                (SELECT b.server_port FROM http_events b WHERE b.conn_id = a.conn_id)",
+        )
+        .await;
+    assert!(error.to_string().contains("single column"), "{error}");
+    let request = QueryRequest::new(
+        "SELECT * FROM dns_events a JOIN dns_events b ON a.pid = b.pid AND a.client_port = b.client_port LIMIT 1",
+    );
+    let answer = bench.engine.query(request).await.unwrap();
+    let schema = answer.schema;
+    assert_eq!(schema.fields().len() % 2, 0);
+    assert!(
+        schema
+            .fields()
+            .iter()
+            .all(|field| !field.name().contains("key"))
+    );
 }

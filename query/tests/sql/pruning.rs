@@ -215,3 +215,70 @@ async fn of_many_files_only_those_of_the_range_are_opened() {
         .await;
     assert!(bench.store.status().unreadable_file_count > 0);
 }
+
+/// Neither statistics nor the index know how many rows of a block match: a few rows are asked.
+#[tokio::test]
+async fn of_rare_matches_alone_the_other_columns_are_read() {
+    let bench = Bench::new().await;
+    for number in 0..70_000 {
+        let mut event = http(number, TEN_OCLOCK + number * SECOND / 10);
+        event.latency_ns = Some(match number {
+            _ if number % 10_000 == 0 => 20_000,
+            _ if number % 100 == 1 => 1_000,
+            _ => 5,
+        });
+        bench.store.append(event.into());
+    }
+    bench.store.flush().await.unwrap();
+    for (columns, filter, is_late, rows) in [
+        ("path, status", "latency_ns > 10000", true, 7),
+        ("path, status", "latency_ns = 1000", false, 700),
+        ("*", "latency_ns = 1000", true, 700),
+        ("*", "latency_ns < 1000", false, 69_293),
+        (
+            "path, status",
+            "host = 'example.org' AND latency_ns > 9000",
+            true,
+            7,
+        ),
+        ("path, status", "host = 'example.org'", false, 70_000),
+        (
+            "path, status",
+            "latency_ns > 9000 AND time > '2026-11-20T10:00:30Z'",
+            true,
+            6,
+        ),
+        (
+            "path, status",
+            "latency_ns < 9000 AND time > '2026-11-20T10:00:30Z'",
+            false,
+            69_693,
+        ),
+        ("latency_ns", "latency_ns > 10000", false, 7),
+    ] {
+        let sql = format!("SELECT {columns} FROM http_events WHERE {filter}");
+        let plan = bench.plan(&sql).await;
+        assert_eq!(!plan.contains("FilterExec"), is_late, "{sql}\n{plan}");
+        let counted = format!("SELECT count(latency_ns) FROM ({sql})");
+        let counted = counted.replace("path, status", "path, status, latency_ns");
+        assert_eq!(bench.rows(&counted).await, [rows.to_string()], "{sql}");
+    }
+    // The first rows of an order, also of what the scan computes under a column's name.
+    for (sql, answer) in [
+        (
+            "SELECT latency_ns / 2 AS latency_ns, path FROM http_events ORDER BY latency_ns DESC, path LIMIT 2",
+            ["10000, /items/0", "10000, /items/10000"],
+        ),
+        (
+            "SELECT latency_ns, path FROM http_events WHERE latency_ns < 9000 \
+                ORDER BY latency_ns DESC, path LIMIT 2 OFFSET 1",
+            ["1000, /items/10001", "1000, /items/1001"],
+        ),
+        (
+            "SELECT upper(host) AS host, path FROM http_events WHERE latency_ns > 9000 ORDER BY host, path DESC LIMIT 2",
+            ["EXAMPLE.ORG, /items/60000", "EXAMPLE.ORG, /items/50000"],
+        ),
+    ] {
+        assert_eq!(bench.rows(sql).await, answer, "{sql}");
+    }
+}
