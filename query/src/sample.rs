@@ -29,7 +29,7 @@ const ROWS: usize = 8 * 1024;
 /// Fewer rows are read more quickly than they are asked about.
 const WORTHWHILE: u64 = 64 * 1024;
 /// If at most one row of so many matches, many pages of the other columns have none.
-const PAGES_SHARE: usize = 4 * 1024;
+const PAGES_SHARE: usize = 2 * 1024;
 /// If at most one row of so many matches, rows are not worth putting together for the filter, even where all pages have
 /// some: if there are [`WIDE`] times as many columns as the filter looks at.
 const ROWS_SHARE: usize = 8;

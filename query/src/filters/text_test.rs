@@ -7,7 +7,8 @@ use std::sync::Arc;
 use arrow::array::{
     Array as _, AsArray as _, BooleanArray, DictionaryArray, Int32Array, StringArray,
 };
-use arrow::buffer::{BooleanBuffer, NullBuffer};
+use arrow::buffer::NullBuffer;
+use arrow::compute::take;
 use arrow::datatypes::{DataType, Int32Type, Schema};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::cast::as_boolean_array;
@@ -102,24 +103,17 @@ impl TextTest {
 
     fn find_out(&self, batch: &RecordBatch, texts: &StringArray) -> Result<Outcomes> {
         // Each text once, and NULL.
-        let keys: Int32Array = (0..texts.len() as i32).map(Some).chain([None]).collect();
+        let count = texts.len();
+        let keys: Int32Array = (0..count as i32).map(Some).chain([None]).collect();
         let each = DictionaryArray::try_new(keys, Arc::new(texts.clone()))?;
-        let field = batch
-            .schema_ref()
-            .field(self.place)
-            .clone()
-            .with_nullable(true);
-        let schema = Arc::new(Schema::new(vec![field]));
-        let rows = each.len();
+        let field = batch.schema_ref().field(self.place).clone();
+        let schema = Arc::new(Schema::new(vec![field.with_nullable(true)]));
         let each = RecordBatch::try_new(schema, vec![Arc::new(each)])?;
-        let tested = self.alone.evaluate(&each)?.into_array(rows)?;
+        let tested = self.alone.evaluate(&each)?.into_array(count + 1)?;
         let tested = as_boolean_array(&tested)?;
-        let (is_true, nulls) = (tested.values(), tested.logical_nulls());
         Ok(Outcomes {
-            is_true: is_true.clone(),
-            is_known: nulls
-                .filter(|nulls| nulls.null_count() > 0)
-                .map(NullBuffer::into_inner),
+            of_texts: tested.slice(0, count),
+            of_null: tested.is_valid(count).then(|| tested.value(count)),
         })
     }
 }
@@ -140,7 +134,9 @@ impl PhysicalExpr for TextTest {
             && let Some(dictionary) = rows.values().as_string_opt::<i32>()
             && let Some(outcomes) = &*self.outcomes(batch, dictionary)
         {
-            return Ok(ColumnarValue::Array(Arc::new(outcomes.of_rows(rows))));
+            return Ok(ColumnarValue::Array(Arc::new(
+                outcomes.of_rows(rows.keys())?,
+            )));
         }
         self.test.evaluate(batch)
     }
@@ -199,28 +195,29 @@ impl Hash for TextTest {
     }
 }
 
-/// What a test says of each text of a dictionary, and last of NULL.
+/// What a test says of each text of a dictionary, and of NULL.
 struct Outcomes {
-    is_true: BooleanBuffer,
-    /// Where it is true or false, if that is not everywhere.
-    is_known: Option<BooleanBuffer>,
+    of_texts: BooleanArray,
+    of_null: Option<bool>,
 }
 
 impl Outcomes {
-    fn of_rows(&self, rows: &DictionaryArray<Int32Type>) -> BooleanArray {
-        let keys = rows.keys();
-        let texts = self.is_true.len() - 1;
-        let is_null = keys.nulls().filter(|nulls| nulls.null_count() > 0);
-        let place_of = |row: usize| match is_null {
-            Some(nulls) if nulls.is_null(row) => texts,
-            // What is no text's place would be an array that is broken.
-            _ => (keys.values()[row] as usize).min(texts),
+    fn of_rows(&self, keys: &Int32Array) -> Result<BooleanArray> {
+        let taken = take(&self.of_texts, keys, None)?;
+        let taken = as_boolean_array(&taken)?;
+        let has_nulls = keys.nulls().filter(|nulls| nulls.null_count() > 0);
+        let (Some(of_null), Some(nulls)) = (self.of_null, has_nulls) else {
+            return Ok(taken.clone());
         };
-        let of_rows = |outcomes: &BooleanBuffer| {
-            BooleanBuffer::collect_bool(rows.len(), |row| outcomes.value(place_of(row)))
-        };
-        let is_known = self.is_known.as_ref().map(of_rows);
-        BooleanArray::new(of_rows(&self.is_true), is_known.map(NullBuffer::new))
+        // There is a truth of NULL, where none was taken.
+        let is_text = nulls.inner();
+        let is_null = !is_text;
+        let mut is_true = taken.values() & is_text;
+        if of_null {
+            is_true = &is_true | &is_null;
+        }
+        let is_known = taken.nulls().map(|known| known.inner() | &is_null);
+        Ok(BooleanArray::new(is_true, is_known.map(NullBuffer::new)))
     }
 }
 
