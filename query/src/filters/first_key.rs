@@ -171,7 +171,7 @@ mod tests {
     use arrow::array::{Int64Array, RecordBatch};
     use arrow::datatypes::Field;
     use datafusion::common::cast::as_boolean_array;
-    use datafusion::physical_expr::expressions::{is_null, lit as value};
+    use datafusion::physical_expr::expressions::is_null;
 
     fn column(name: &str, place: usize) -> Arc<dyn PhysicalExpr> {
         Arc::new(Column::new(name, place))
@@ -188,9 +188,9 @@ mod tests {
     /// What `ORDER BY a DESC, b` gives, once the last of the rows is (10, 5).
     fn beyond_ten_and_five() -> Arc<dyn PhysicalExpr> {
         let a = || column("a", 0);
-        let equal = op(a(), Operator::Eq, value(10_i64));
-        let next = op(column("b", 1), Operator::Lt, value(5_i64));
-        let beyond = op(a(), Operator::Gt, value(10_i64));
+        let equal = op(a(), Operator::Eq, lit(10_i64));
+        let next = op(column("b", 1), Operator::Lt, lit(5_i64));
+        let beyond = op(a(), Operator::Gt, lit(10_i64));
         let beyond = op(is_null(a()).unwrap(), Operator::Or, beyond);
         op(beyond, Operator::Or, op(equal, Operator::And, next))
     }
@@ -229,7 +229,7 @@ mod tests {
         let filter: Arc<dyn PhysicalExpr> = Arc::clone(&dynamic) as _;
         let first = FirstKey::of(&filter).unwrap();
         let first = first.with_new_children(vec![column("a", 0)]).unwrap();
-        let beyond = op(column("a", 3), Operator::Lt, value(10_i64));
+        let beyond = op(column("a", 3), Operator::Lt, lit(10_i64));
         dynamic.update(beyond).unwrap();
         assert_eq!(
             rows_of(&first, vec![Some(9), Some(10)]),
@@ -243,7 +243,7 @@ mod tests {
         let keys = vec![column("a", 0), column("b", 1)];
         let dynamic = Arc::new(DynamicFilterPhysicalExpr::new(keys, lit(true)));
         let filter: Arc<dyn PhysicalExpr> = Arc::clone(&dynamic) as _;
-        let half = op(column("a", 0), Operator::Divide, value(2_i64));
+        let half = op(column("a", 0), Operator::Divide, lit(2_i64));
         let first = FirstKey::of(&filter).unwrap();
         let first = first.with_new_children(vec![half]).unwrap();
         dynamic.update(beyond_ten_and_five()).unwrap();
@@ -263,9 +263,9 @@ mod tests {
     #[test]
     fn what_says_nothing_of_the_key_leaves_nothing_out() {
         let key = Column::new("a", 0);
-        let other = op(column("b", 1), Operator::Lt, value(5_i64));
+        let other = op(column("b", 1), Operator::Lt, lit(5_i64));
         assert!(relaxed(&other, &key).is_none());
-        let one = op(column("a", 0), Operator::Lt, value(5_i64));
+        let one = op(column("a", 0), Operator::Lt, lit(5_i64));
         assert!(
             relaxed(
                 &op(Arc::clone(&one), Operator::Or, Arc::clone(&other)),
