@@ -6,7 +6,7 @@ use libfuzzer_sys::fuzz_target;
 use weir_ingest::decode::{Decoded, Decoder, Frame, LinkType};
 use weir_ingest::sink::Ledger;
 
-const LINK_TYPES: [LinkType; 10] = [
+const LINK_TYPES: [LinkType; 14] = [
     LinkType::ETHERNET,
     LinkType::NULL,
     LinkType::LOOP,
@@ -15,7 +15,11 @@ const LINK_TYPES: [LinkType; 10] = [
     LinkType::LINUX_SLL2,
     LinkType::IPV4,
     LinkType::IPV6,
-    LinkType(9),
+    LinkType::PPP,
+    LinkType::FDDI,
+    LinkType::C_HDLC,
+    LinkType::NFLOG,
+    LinkType::PPP_ETHER,
     LinkType::RAW_12,
 ];
 

@@ -14,6 +14,16 @@ impl LinkType {
     pub const NULL: Self = Self(0);
     /// Ethernet.
     pub const ETHERNET: Self = Self(1);
+    /// PPP, perhaps with the address and control bytes of HDLC.
+    pub const PPP: Self = Self(9);
+    /// FDDI.
+    pub const FDDI: Self = Self(10);
+    /// PPP in HDLC-like framing (RFC 1662), or Cisco's HDLC.
+    pub const PPP_HDLC: Self = Self(50);
+    /// PPP over Ethernet, from the `PPPoE` header on.
+    pub const PPP_ETHER: Self = Self(51);
+    /// Cisco's HDLC, or PPP in HDLC-like framing.
+    pub const C_HDLC: Self = Self(104);
     /// `OpenBSD` loopback: the address family in network byte order.
     pub const LOOP: Self = Self(108);
     /// Raw IP, the number of the registry.
@@ -28,12 +38,14 @@ impl LinkType {
     pub const IPV4: Self = Self(228);
     /// Raw IPv6.
     pub const IPV6: Self = Self(229);
+    /// Messages of Linux's `nfnetlink_log` (iptables' NFLOG, nftables' log).
+    pub const NFLOG: Self = Self(239);
     /// Linux cooked capture, version 2.
     pub const LINUX_SLL2: Self = Self(276);
 }
 
 /// How many tags, labels and headers may stand before IP: more is no traffic but an attack on the decoder.
-const MAX_LINK_HEADERS: u8 = 12;
+pub(super) const MAX_LINK_HEADERS: u8 = 12;
 
 /// Ether types below this are lengths of an IEEE 802.3 frame.
 const MIN_ETHER_TYPE: u16 = 0x0600;
@@ -55,18 +67,26 @@ pub(super) fn network_layer(link_type: LinkType, frame: &[u8]) -> Result<&[u8], 
             Ok(frame)
         }
         LinkType::NULL | LinkType::LOOP => loopback(frame),
+        LinkType::PPP => ppp(frame),
+        LinkType::PPP_HDLC | LinkType::C_HDLC => hdlc(frame),
+        LinkType::PPP_ETHER => pppoe(frame),
+        LinkType::FDDI => {
+            let (_header, llc) = split::<13>(frame)?;
+            snap(llc, MAX_LINK_HEADERS)
+        }
+        LinkType::NFLOG => nflog(frame),
         LinkType(_) => Err(SkipReason::UnsupportedLinkType),
     }
 }
 
-fn ethernet(frame: &[u8], headers_left: u8) -> Result<&[u8], SkipReason> {
+pub(super) fn ethernet(frame: &[u8], headers_left: u8) -> Result<&[u8], SkipReason> {
     let header =
         Ethernet2HeaderSlice::from_slice(frame).map_err(|_| SkipReason::TruncatedHeader)?;
     let rest = frame.get(header.slice().len()..).unwrap_or_default();
     by_ether_type(header.ether_type(), rest, headers_left)
 }
 
-fn by_ether_type(
+pub(super) fn by_ether_type(
     mut ether_type: EtherType,
     mut rest: &[u8],
     headers_left: u8,
@@ -84,10 +104,7 @@ fn by_ether_type(
             MPLS | MPLS_MULTICAST => return mpls(rest, headers_left),
             PPPOE_SESSION => return pppoe(rest),
             ether_type::ARP | REVERSE_ARP => return Err(SkipReason::Arp),
-            EtherType(length) if length < MIN_ETHER_TYPE => {
-                ether_type = snap_ether_type(rest)?;
-                rest = rest.get(SNAP_LEN..).unwrap_or_default();
-            }
+            EtherType(length) if length < MIN_ETHER_TYPE => return snap(rest, headers_left),
             _ => return Err(SkipReason::NotIp),
         }
     }
@@ -99,13 +116,12 @@ const MPLS: EtherType = EtherType(0x8847);
 const MPLS_MULTICAST: EtherType = EtherType(0x8848);
 const PPPOE_SESSION: EtherType = EtherType(0x8864);
 
-/// LLC header (AA AA 03), organization code and ether type of an IEEE 802.3 frame.
-const SNAP_LEN: usize = 8;
-
-fn snap_ether_type(llc: &[u8]) -> Result<EtherType, SkipReason> {
+/// LLC header (AA AA 03), organization code and ether type of an IEEE 802 frame.
+fn snap(llc: &[u8], headers_left: u8) -> Result<&[u8], SkipReason> {
     match llc {
-        [0xAA, 0xAA, 0x03, 0, 0, 0, high, low, ..] => {
-            Ok(EtherType(u16::from_be_bytes([*high, *low])))
+        [0xAA, 0xAA, 0x03, 0, 0, 0, high, low, rest @ ..] => {
+            let ether_type = EtherType(u16::from_be_bytes([*high, *low]));
+            by_ether_type(ether_type, rest, headers_left)
         }
         _ => Err(SkipReason::NotIp),
     }
@@ -135,28 +151,72 @@ fn mpls(mut rest: &[u8], headers_left: u8) -> Result<&[u8], SkipReason> {
     Err(SkipReason::Malformed)
 }
 
-fn pppoe(rest: &[u8]) -> Result<&[u8], SkipReason> {
-    const PPP_IPV4: u16 = 0x0021;
-    const PPP_IPV6: u16 = 0x0057;
-    let (header, rest) = split::<8>(rest)?;
-    match u16::from_be_bytes([header[6], header[7]]) {
-        PPP_IPV4 | PPP_IPV6 => Ok(rest),
+/// `PPPoE` (RFC 2516): a header of six bytes, then PPP.
+fn pppoe(frame: &[u8]) -> Result<&[u8], SkipReason> {
+    let (_header, rest) = split::<6>(frame)?;
+    ppp(rest)
+}
+
+/// PPP: an address and a control byte (RFC 1662) unless they were agreed away, then a protocol of two bytes, or of one
+/// where that was agreed (RFC 1661, sections 6.5 and 6.6): the last byte is odd.
+pub(super) fn ppp(frame: &[u8]) -> Result<&[u8], SkipReason> {
+    const IPV4: u8 = 0x21;
+    const IPV6: u8 = 0x57;
+    let frame = frame.strip_prefix(&[0xFF, 0x03]).unwrap_or(frame);
+    match frame {
+        [] => Err(SkipReason::TruncatedHeader),
+        [0, IPV4 | IPV6, rest @ ..] | [IPV4 | IPV6, rest @ ..] => Ok(rest),
         _ => Err(SkipReason::NotIp),
     }
+}
+
+/// Of HDLC the first byte tells Cisco's (unicast or broadcast, then a zero byte and an ether type) from PPP's.
+fn hdlc(frame: &[u8]) -> Result<&[u8], SkipReason> {
+    const CISCO_UNICAST: u8 = 0x0F;
+    const CISCO_BROADCAST: u8 = 0x8F;
+    match frame.first() {
+        Some(&(CISCO_UNICAST | CISCO_BROADCAST)) => {
+            let (header, rest) = split::<4>(frame)?;
+            let ether_type = EtherType(u16::from_be_bytes([header[2], header[3]]));
+            by_ether_type(ether_type, rest, MAX_LINK_HEADERS)
+        }
+        _ => ppp(frame),
+    }
+}
+
+/// A header of four bytes, then attributes: each its length and kind in the byte order of the machine that captured,
+/// its bytes, and padding to four. The kernel puts the packet last, which is what bytes may be missing of.
+fn nflog(frame: &[u8]) -> Result<&[u8], SkipReason> {
+    const PAYLOAD: u16 = 9;
+    /// Attributes before the packet: the kernel has about twenty kinds.
+    const MAX_ATTRIBUTES: usize = 64;
+    let (_header, mut rest) = split::<4>(frame)?;
+    for _ in 0..MAX_ATTRIBUTES {
+        let (header, value) = split::<4>(rest)?;
+        let numbers =
+            |of: fn([u8; 2]) -> u16| [of([header[0], header[1]]), of([header[2], header[3]])];
+        // Kinds are small numbers; the other order makes them large.
+        let [length, kind] = match numbers(u16::from_le_bytes) {
+            [_, kind] if kind > u16::from(u8::MAX) => numbers(u16::from_be_bytes),
+            numbers => numbers,
+        };
+        if kind == PAYLOAD {
+            return Ok(value);
+        }
+        if length < 4 {
+            return Err(SkipReason::Malformed);
+        }
+        let padded = usize::from(length).next_multiple_of(4);
+        rest = rest.get(padded..).ok_or(SkipReason::TruncatedHeader)?;
+    }
+    Err(SkipReason::Malformed)
 }
 
 /// The protocol field of a cooked capture is an ether type, or below that one of Linux's own numbers.
 fn cooked(protocol: u16, rest: &[u8]) -> Result<&[u8], SkipReason> {
     const LINUX_802_2: u16 = 4;
     match protocol {
-        LINUX_802_2 => {
-            let ether_type = snap_ether_type(rest)?;
-            by_ether_type(
-                ether_type,
-                rest.get(SNAP_LEN..).unwrap_or_default(),
-                MAX_LINK_HEADERS,
-            )
-        }
+        LINUX_802_2 => snap(rest, MAX_LINK_HEADERS),
         other if other < MIN_ETHER_TYPE => Err(SkipReason::NotIp),
         other => by_ether_type(EtherType(other), rest, MAX_LINK_HEADERS),
     }

@@ -2,7 +2,11 @@
 //!
 //! ```text
 //!   frame -> link (VLAN, MPLS, PPPoE, cooked, raw) -> IP (+ fragments) -> TCP | UDP | ICMP echo -> Packet
+//!                                                     ^       |
+//!                                                     +-------+ IP in IP, GRE
 //! ```
+//!
+//! Of a tunnel what is inside counts: a packet in it is as one that passed outside of it.
 //!
 //! Lengths come from the headers, not from what was captured: a frame that the capture cut short still says how many
 //! payload bytes passed. Checksums are not looked at, since offloading leaves them unset in what a machine sends.
@@ -11,6 +15,7 @@ mod fragments;
 mod link;
 mod network;
 mod transport;
+mod tunnel;
 mod undelivered;
 
 use crate::packet::{Nanos, Packet, Undelivered};
@@ -59,7 +64,7 @@ pub enum SkipReason {
     Icmp,
     /// Another protocol in an IP packet.
     OtherIpProtocol,
-    /// IP or GRE inside IP: the packets inside are not looked at.
+    /// GRE of a kind that is not known here, or tunnels in each other, too many: the packets inside are not looked at.
     Tunnel,
     /// The captured bytes end before the end of the headers.
     TruncatedHeader,
@@ -101,11 +106,15 @@ impl SkipReason {
     }
 }
 
+/// A packet, what is in it if it is a tunnel, and so on: more are no traffic.
+const MAX_PACKETS: usize = 4;
+
 /// Decodes frames, and keeps the fragments of IP datagrams until they are whole.
 #[derive(Debug, Default)]
 pub struct Decoder {
     fragments: Fragments,
-    reassembled: Vec<u8>,
+    /// The datagram that a fragment made whole: of the packet itself, and of those inside of it.
+    reassembled: [Vec<u8>; MAX_PACKETS],
 }
 
 impl Decoder {
@@ -135,37 +144,46 @@ impl Decoder {
     }
 
     fn try_decode<'a>(&'a mut self, frame: &Frame<'a>) -> Result<Decoded<'a>, SkipReason> {
-        let ip_bytes = link::network_layer(frame.link_type, frame.bytes)?;
-        let link_header_len = frame.bytes.len() - ip_bytes.len();
-        let ip_len = (frame.original_len as usize)
+        let mut bytes = link::network_layer(frame.link_type, frame.bytes)?;
+        let link_header_len = frame.bytes.len() - bytes.len();
+        let mut len = (frame.original_len as usize)
             .max(frame.bytes.len())
             .saturating_sub(link_header_len);
-        let mut ip = network::parse(ip_bytes, ip_len)?;
-        if let Some(fragment) = ip.fragment {
-            match self.fragments.add(frame.time, &ip, fragment) {
-                Held::Waiting => return Ok(Decoded::Fragment),
-                Held::Overlap => return Err(SkipReason::FragmentOverlap),
-                Held::Whole {
-                    protocol,
-                    bytes,
-                    len,
-                } => {
-                    self.reassembled = bytes;
-                    ip.protocol = protocol;
-                    ip.payload = &self.reassembled;
-                    ip.payload_len = len;
-                    ip.fragment = None;
-                    network::skip_extensions(&mut ip)?;
-                    if ip.fragment.is_some() {
-                        return Err(SkipReason::Malformed);
+        for reassembled in &mut self.reassembled {
+            let mut ip = network::parse(bytes, len)?;
+            if let Some(fragment) = ip.fragment {
+                match self.fragments.add(frame.time, &ip, fragment) {
+                    Held::Waiting => return Ok(Decoded::Fragment),
+                    Held::Overlap => return Err(SkipReason::FragmentOverlap),
+                    Held::Whole {
+                        protocol,
+                        bytes,
+                        len,
+                    } => {
+                        *reassembled = bytes;
+                        ip.protocol = protocol;
+                        ip.payload = reassembled;
+                        ip.payload_len = len;
+                        ip.fragment = None;
+                        network::skip_extensions(&mut ip)?;
+                        if ip.fragment.is_some() {
+                            return Err(SkipReason::Malformed);
+                        }
                     }
                 }
             }
+            let Some(inner) = tunnel::inner(&ip) else {
+                return match undelivered::parse(frame, &ip) {
+                    Some(undelivered) => Ok(Decoded::Undelivered(undelivered)),
+                    None => transport::parse(frame, &ip).map(Decoded::Packet),
+                };
+            };
+            bytes = inner?;
+            len = ip
+                .payload_len
+                .saturating_sub(ip.payload.len() - bytes.len());
         }
-        match undelivered::parse(frame, &ip) {
-            Some(undelivered) => Ok(Decoded::Undelivered(undelivered)),
-            None => transport::parse(frame, &ip).map(Decoded::Packet),
-        }
+        Err(SkipReason::Tunnel)
     }
 }
 

@@ -3,6 +3,8 @@
     reason = "a failure to build a frame fails the test"
 )]
 
+mod tunnels;
+
 use std::net::SocketAddr;
 
 use etherparse::{
@@ -110,6 +112,21 @@ fn every_link_type_leads_to_the_same_datagram() {
     cooked[14..16].copy_from_slice(&0x0800_u16.to_be_bytes());
     let mut cooked_2 = vec![0_u8; 20];
     cooked_2[..2].copy_from_slice(&0x0800_u16.to_be_bytes());
+    let fddi = [&[0x50; 13][..], &[0xaa, 0xaa, 3, 0, 0, 0, 8, 0]].concat();
+    // The kind of the packet, a prefix of five bytes with its padding, then the packet.
+    let nflog = |order: fn(u16) -> [u8; 2]| {
+        let mut bytes = vec![2, 0, 0, 30];
+        for (length, kind, value) in [
+            (8, 1, &[8, 0, 1, 0][..]),
+            (9, 10, b"drop\0\0\0\0"),
+            (4 + ip.len() as u16, 9, &[]),
+        ] {
+            bytes.extend(order(length));
+            bytes.extend(order(kind));
+            bytes.extend(value);
+        }
+        bytes
+    };
     let frames = [
         (LinkType::ETHERNET, ethernet(0x0800, &ip)),
         (LinkType::LINUX_SLL, with_header(&cooked, &ip)),
@@ -121,6 +138,18 @@ fn every_link_type_leads_to_the_same_datagram() {
         (LinkType::NULL, with_header(&2_u32.to_le_bytes(), &ip)),
         (LinkType::NULL, with_header(&2_u32.to_be_bytes(), &ip)),
         (LinkType::LOOP, with_header(&2_u32.to_be_bytes(), &ip)),
+        (LinkType::PPP, with_header(&[0, 0x21], &ip)),
+        (LinkType::PPP, with_header(&[0xff, 3, 0, 0x21], &ip)),
+        (LinkType::PPP_HDLC, with_header(&[0xff, 3, 0x21], &ip)),
+        (LinkType::PPP_HDLC, with_header(&[0x8f, 0, 8, 0], &ip)),
+        (LinkType::C_HDLC, with_header(&[0x0f, 0, 8, 0], &ip)),
+        (
+            LinkType::PPP_ETHER,
+            with_header(&[0x11, 0, 0, 1, 0, 0, 0, 0x21], &ip),
+        ),
+        (LinkType::FDDI, with_header(&fddi, &ip)),
+        (LinkType::NFLOG, with_header(&nflog(u16::to_le_bytes), &ip)),
+        (LinkType::NFLOG, with_header(&nflog(u16::to_be_bytes), &ip)),
     ];
     for (link_type, frame) in frames {
         assert_eq!(
@@ -152,6 +181,7 @@ fn tags_and_labels_before_ip_are_passed() {
         inner
     });
     let pppoe = with_header(&[0x11, 0, 0, 1, 0, 0, 0, 0x21], &ip);
+    let short_pppoe = with_header(&[0x11, 0, 0, 1, 0, 0, 0x21], &ip);
     let snap = with_header(&[0xaa, 0xaa, 3, 0, 0, 0, 8, 0], &ip);
     for frame in [
         double_tagged,
@@ -161,6 +191,7 @@ fn tags_and_labels_before_ip_are_passed() {
         ethernet(0x8847, &pseudowire),
         ethernet(0x8847, &bare_pseudowire),
         ethernet(0x8864, &pppoe),
+        ethernet(0x8864, &short_pppoe),
         ethernet(snap.len() as u16, &snap),
     ] {
         assert_eq!(
@@ -239,15 +270,13 @@ fn what_weir_does_not_follow_has_a_reason() {
         .icmpv4_raw(11, 0, [0; 4])
         .write(&mut icmp, &[])
         .unwrap();
-    let mut gre = udp_v4(b"");
-    gre[9] = 47;
     let mut sctp = udp_v4(b"");
     sctp[9] = 132;
     for (reason, link_type, frame) in [
         ("arp", LinkType::ETHERNET, ethernet(0x0806, &[0; 28])),
         ("not_ip", LinkType::ETHERNET, ethernet(0x88cc, &[0; 28])),
         ("icmp", LinkType::RAW, icmp),
-        ("tunnel", LinkType::RAW, gre),
+        ("malformed", LinkType::NFLOG, vec![0; 40]),
         ("other_ip_protocol", LinkType::RAW, sctp),
         ("malformed", LinkType::RAW, vec![0x15; 40]),
         ("truncated_header", LinkType::ETHERNET, vec![0; 10]),

@@ -14,7 +14,6 @@ pub(super) fn parse<'a>(frame: &Frame<'_>, ip: &IpPacket<'a>) -> Result<Packet<'
         protocol::TCP => tcp(frame, ip),
         protocol::UDP => udp(frame, ip),
         protocol::ICMP | protocol::ICMPV6 => echo(frame, ip),
-        protocol::IP_IN_IP | protocol::IPV6_IN_IP | protocol::GRE => Err(SkipReason::Tunnel),
         _ => Err(SkipReason::OtherIpProtocol),
     }
 }
