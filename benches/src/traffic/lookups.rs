@@ -255,10 +255,10 @@ impl Asker<'_> {
         let is_ipv4 = event.qtype.as_deref() == Some("A");
         let name = event.qname.as_deref().unwrap_or_default();
         let mut answers = Vec::new();
-        let mut add = |name: &str, kind: &str, ttl: i64, data: String| {
+        let mut add = |name: &str, kind: &'static str, ttl: i64, data: String| {
             answers.push(DnsAnswer {
                 name: name.to_owned(),
-                r#type: kind.to_owned(),
+                r#type: kind.into(),
                 ttl,
                 data,
             });

@@ -73,6 +73,11 @@ impl<K: Ord + Clone, V> AgedMap<K, V> {
         Some((key, value))
     }
 
+    /// The entry that came first, taken out if `is_over` holds of it.
+    pub(super) fn pop_oldest_if(&mut self, is_over: impl FnOnce(&V) -> bool) -> Option<(K, V)> {
+        is_over(self.oldest()?).then(|| self.pop_oldest()).flatten()
+    }
+
     /// The oldest entry, taken out, while there is more than there may be: to be asked for after each
     /// [`Self::insert`] until it gives nothing.
     pub(super) fn pop_excess(&mut self) -> Option<(K, V)> {
@@ -83,14 +88,16 @@ impl<K: Ord + Clone, V> AgedMap<K, V> {
 
     /// Puts in an entry as the newest, in place of an older one with the same key.
     pub(super) fn insert(&mut self, key: K, weight: usize, value: V) {
-        self.remove(&key);
         self.by_age.insert(self.next_age, key.clone());
         let aged = Aged {
             age: self.next_age,
             weight,
             value,
         };
-        self.entries.insert(key, aged);
+        if let Some(replaced) = self.entries.insert(key, aged) {
+            self.by_age.remove(&replaced.age);
+            self.weight -= replaced.weight;
+        }
         self.weight += weight;
         self.next_age += 1;
     }

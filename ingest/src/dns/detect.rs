@@ -71,29 +71,46 @@ pub fn looks_like_dns_over_tcp(prefix: &[u8], is_well_known_port: bool) -> Detec
 }
 
 /// Whether a payload on a well-known port is DNS, and be it broken: its counts go with its length and its kind is one
-/// that was ever assigned, or its question can be read.
+/// that was ever assigned, or its question can be read, or its header is that of a plain query.
 fn may_be_dns(payload: &[u8], payload_len: u32) -> bool {
     let mut cursor = Cursor::new(payload, 0..payload.len());
     let Ok(header) = read_header(&mut cursor) else {
         return false;
     };
-    if header.counts.questions > 0
+    let is_empty = header.counts == Counts::default();
+    let has_more = payload_len as usize > HEADER_BYTES;
+    if is_opcode_assigned(header.flags) && fits(&header, payload_len) && !(is_empty && has_more)
+        || is_plain_query(&header)
+    {
+        return true;
+    }
+    header.counts.questions > 0
         && cursor
             .name(Letters::Lower)
             .is_ok_and(|name| is_ordinary_name(&name))
         && cursor.u16().is_ok_and(|qtype| qtype != 0)
         && cursor.u16().is_ok_and(is_class)
-    {
-        return true;
-    }
-    let is_empty = header.counts == Counts::default();
-    let has_more = payload_len as usize > HEADER_BYTES;
-    is_opcode_assigned(header.flags) && fits(&header, payload_len) && !(is_empty && has_more)
 }
 
 /// Query, IQUERY, status, notify, update, stateful operations.
 fn is_opcode_assigned(flags: Flags) -> bool {
     matches!(flags.opcode(), 0..=2 | 4..=6)
+}
+
+/// A header that says that one question follows, with OPT at most: hardly by chance.
+fn is_plain_query(header: &Header) -> bool {
+    let Counts {
+        questions,
+        answers,
+        authorities,
+        additionals,
+    } = header.counts;
+    !header.flags.is_response()
+        && header.flags.opcode() == 0
+        && header.flags.rcode() == 0
+        && !header.flags.has_reserved()
+        && (questions, answers, authorities) == (1, 0, 0)
+        && additionals <= 1
 }
 
 /// Whether what a header announces has room in the message.

@@ -1,6 +1,6 @@
 //! Bytes as text: hexadecimal, base64, base32hex, quoted strings.
 
-use super::wire::push_decimal_escape;
+use super::wire::decimal_escape;
 
 /// Upper-case hexadecimal, as the RFCs and dig print digests.
 pub(super) fn push_hex(text: &mut String, bytes: &[u8]) {
@@ -60,7 +60,7 @@ fn push_escaped(text: &mut String, bytes: &[u8]) {
                 text.push(char::from(byte));
             }
             b' '..=b'~' => text.push(char::from(byte)),
-            _ => push_decimal_escape(text, byte),
+            _ => text.extend(decimal_escape(byte).map(char::from)),
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::packet::Nanos;
 
 use super::edns::Edns;
 use super::message::{Flags, Question};
-use super::words::{class_word, opcode_word, rcode_word, rtype, type_word};
+use super::words::{class_word, opcode_word, rcode_word, type_word};
 
 /// The port of multicast DNS.
 const MDNS_PORT: u16 = 5353;
@@ -103,12 +103,8 @@ pub struct Lookup<K> {
 impl<K> Lookup<K> {
     /// Addresses in the answer section with the record that holds each.
     pub fn addresses(&self) -> impl Iterator<Item = (&DnsAnswer, IpAddr)> {
-        let is_address = |word: &str| {
-            [rtype::A, rtype::AAAA]
-                .map(type_word)
-                .iter()
-                .any(|known| known == word)
-        };
+        // Its data is how the standard library shows an address, so that it is shown the same again.
+        let is_address = |word: &str| matches!(word, "A" | "AAAA");
         self.answers
             .iter()
             .flatten()
@@ -125,7 +121,7 @@ impl<K> Lookup<K> {
     ) -> DnsEvent {
         let answer_ips = self.answers.is_some().then(|| {
             self.addresses()
-                .map(|(_, address)| address.to_string())
+                .map(|(answer, _)| answer.data.clone())
                 .collect()
         });
         let Self {

@@ -89,6 +89,8 @@ pub struct Matcher<K> {
     pending_multicast: AgedMap<AskedAll, Waiting<K>>,
     settled: AgedMap<Asked<K>, Settled>,
     settled_multicast: AgedMap<AskedAll, SettledAll>,
+    /// Before that nothing is given up or forgotten.
+    next_due: Nanos,
     /// What made no lookup.
     pub counters: Counters,
 }
@@ -110,6 +112,7 @@ impl<K: Ord + Clone> Matcher<K> {
             pending_multicast: AgedMap::new(multicast),
             settled: AgedMap::new(unicast),
             settled_multicast: AgedMap::new(multicast),
+            next_due: Nanos::MAX,
             counters: Counters::default(),
         }
     }
@@ -132,34 +135,34 @@ impl<K: Ord + Clone> Matcher<K> {
 
     /// Gives up queries that have waited for the timeout at `now`. To be called now and then when no messages come.
     pub fn expire(&mut self, now: Nanos, out: &mut Vec<Lookup<K>>) {
-        let deadline = now.saturating_sub(self.settings.timeout_ns);
-        let is_over = |waiting: &Waiting<K>| waiting.last_sent <= deadline;
-        while self.pending.oldest().is_some_and(is_over)
-            && let Some((asked, waiting)) = self.pending.pop_oldest()
-        {
+        if now < self.next_due {
+            return;
+        }
+        let settings = self.settings;
+        let is_over = |query: &Waiting<K>| query.times_out_at(&settings) <= now;
+        while let Some((asked, waiting)) = self.pending.pop_oldest_if(is_over) {
             self.time_out(asked, waiting, now, out);
         }
-        while self.pending_multicast.oldest().is_some_and(is_over)
-            && let Some((asked, waiting)) = self.pending_multicast.pop_oldest()
-        {
+        while let Some((asked, waiting)) = self.pending_multicast.pop_oldest_if(is_over) {
             self.time_out_multicast(asked, waiting, now, out);
         }
-        let linger = self.settings.timeout_ns.saturating_mul(LINGER_TIMEOUTS);
-        let forgotten = now.saturating_sub(linger);
-        while self
-            .settled
-            .oldest()
-            .is_some_and(|settled| settled.at <= forgotten)
-        {
-            self.settled.pop_oldest();
-        }
-        while self
-            .settled_multicast
-            .oldest()
-            .is_some_and(|entry| entry.settled.at <= forgotten)
-        {
-            self.settled_multicast.pop_oldest();
-        }
+        let is_over = |settled: &Settled| settled.forgotten_at(&settings) <= now;
+        while self.settled.pop_oldest_if(is_over).is_some() {}
+        let is_over = |entry: &SettledAll| is_over(&entry.settled);
+        while self.settled_multicast.pop_oldest_if(is_over).is_some() {}
+        let queries = [self.pending.oldest(), self.pending_multicast.oldest()];
+        let settled_multicast = self.settled_multicast.oldest();
+        let settled = [
+            self.settled.oldest(),
+            settled_multicast.map(|entry| &entry.settled),
+        ];
+        let queries = queries.into_iter().flatten();
+        let settled = settled.into_iter().flatten();
+        self.next_due = queries
+            .map(|query| query.times_out_at(&settings))
+            .chain(settled.map(|settled| settled.forgotten_at(&settings)))
+            .min()
+            .unwrap_or(Nanos::MAX);
     }
 
     /// Gives up every query: the capture is over.
@@ -186,6 +189,7 @@ impl<K: Ord + Clone> Matcher<K> {
         }
         self.settled.remove(&asked);
         let waiting = Waiting::new(passage, message);
+        self.next_due = self.next_due.min(waiting.times_out_at(&self.settings));
         self.pending.insert(asked, waiting.weight(), waiting);
         while let Some((_, evicted)) = self.pending.pop_excess() {
             self.counters.evicted_queries += 1;
@@ -213,6 +217,7 @@ impl<K: Ord + Clone> Matcher<K> {
     /// Remembers that a query has its row.
     fn settle(&mut self, asked: Asked<K>, settled: Settled) {
         let weight = asked.weight();
+        self.next_due = self.next_due.min(settled.forgotten_at(&self.settings));
         self.settled.insert(asked, weight, settled);
         // What is forgotten here costs at most that a duplicate looks like a response without query.
         while self.settled.pop_excess().is_some() {}

@@ -15,6 +15,8 @@ use super::words::{opcode, rtype, type_word};
 pub(super) const HEADER_BYTES: usize = 12;
 /// Questions that are kept. In practice only multicast DNS asks more than one at a time, and some dozens at most.
 const MAX_QUESTIONS: usize = 256;
+/// All words for flags, with `do`.
+const LONGEST_WORDS: usize = "aa tc rd ra ad cd do".len();
 /// Text of all answers together. A message of 64 KiB can unfold to megabytes through compression pointers.
 const MAX_ANSWER_TEXT: usize = 256 * 1024;
 
@@ -161,12 +163,14 @@ impl Flags {
     }
 
     fn words_of(self, known: &[(u16, &'static str)]) -> String {
-        let words: Vec<&str> = known
-            .iter()
-            .filter(|(bit, _)| self.0 & bit != 0)
-            .map(|(_, word)| *word)
-            .collect();
-        words.join(" ")
+        let mut words = String::with_capacity(LONGEST_WORDS);
+        for (_, word) in known.iter().filter(|(bit, _)| self.0 & bit != 0) {
+            if !words.is_empty() {
+                words.push(' ');
+            }
+            words.push_str(word);
+        }
+        words
     }
 }
 
@@ -296,7 +300,7 @@ impl Message {
             text += name.len() + data.len();
             self.answers.push(DnsAnswer {
                 name,
-                r#type: type_word(record.rtype).into_owned(),
+                r#type: type_word(record.rtype),
                 ttl: i64::from(record.ttl),
                 data,
             });

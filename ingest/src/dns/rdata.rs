@@ -7,7 +7,7 @@ mod address;
 mod mnemonics;
 
 use std::fmt::Write;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::Ipv6Addr;
 use std::ops::Range;
 
 use super::encode::{push_base32_hex, push_base64, push_hex, push_quoted};
@@ -224,10 +224,17 @@ fn present_fields(mut cursor: Cursor<'_>, fields: &[Field]) -> Result<String, Fa
 fn push_field(text: &mut String, cursor: &mut Cursor<'_>, field: Field) -> Result<(), Fault> {
     match field {
         Field::Name => text.push_str(&cursor.name(Letters::AsSent)?),
-        Field::U8 => push_display(text, cursor.u8()?),
-        Field::U16 => push_display(text, cursor.u16()?),
-        Field::U32 => push_display(text, cursor.u32()?),
-        Field::V4 => push_display(text, Ipv4Addr::from(cursor.u32()?)),
+        Field::U8 => push_number(text, cursor.u8()?),
+        Field::U16 => push_number(text, cursor.u16()?),
+        Field::U32 => push_number(text, cursor.u32()?),
+        Field::V4 => {
+            for (index, octet) in cursor.take(4)?.iter().enumerate() {
+                if index > 0 {
+                    text.push('.');
+                }
+                push_number(text, *octet);
+            }
+        }
         Field::V6 => push_display(text, Ipv6Addr::from(cursor.u128()?)),
         Field::Text => push_quoted(text, cursor.counted()?),
         Field::Texts => {
@@ -257,7 +264,7 @@ fn push_field(text: &mut String, cursor: &mut Cursor<'_>, field: Field) -> Resul
                 push_display(text, format_args!("{dash}{byte:02x}"));
             }
         }
-        Field::U64 => push_display(text, cursor.u64()?),
+        Field::U64 => push_number(text, cursor.u64()?),
         Field::Salt => match cursor.counted()? {
             [] => text.push('-'),
             salt => push_hex(text, salt),
@@ -327,6 +334,11 @@ fn push_host_identity(text: &mut String, cursor: &mut Cursor<'_>) -> Result<(), 
     text.push(' ');
     push_base64(text, cursor.take(key_length)?);
     Ok(())
+}
+
+/// What [`push_display`] does too, for what most records hold: without its machinery.
+fn push_number(text: &mut String, number: impl itoa::Integer) {
+    text.push_str(itoa::Buffer::new().format(number));
 }
 
 pub(super) fn push_display(text: &mut String, value: impl std::fmt::Display) {

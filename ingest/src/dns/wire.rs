@@ -6,6 +6,8 @@ use std::ops::Range;
 const MAX_NAME_BYTES: usize = 255;
 /// More jumps than a name can have labels lead nowhere.
 const MAX_POINTERS: usize = 128;
+/// Most names are not longer.
+const USUAL_NAME_BYTES: usize = 64;
 
 /// Why reading stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +116,7 @@ impl<'a> Cursor<'a> {
     ///
     /// A compression pointer has to point before the run of labels it ends, so that following them comes to an end.
     pub(super) fn name(&mut self, letters: Letters) -> Result<String, Fault> {
-        let mut text = String::new();
+        let mut text = Vec::with_capacity(USUAL_NAME_BYTES);
         // Where reading goes on behind the name: after its first pointer, or after its root label.
         let mut resume = None;
         let mut run_start = self.at;
@@ -148,7 +150,7 @@ impl<'a> Cursor<'a> {
                         .filter(|_| label_end <= end)
                         .ok_or(fault)?;
                     if !text.is_empty() {
-                        text.push('.');
+                        text.push(b'.');
                     }
                     push_label(&mut text, label, letters);
                     at = label_end;
@@ -175,9 +177,10 @@ impl<'a> Cursor<'a> {
         }
         self.at = resume.unwrap_or(at + 1);
         if text.is_empty() {
-            text.push('.');
+            text.push(b'.');
         }
-        Ok(text)
+        // It is ASCII.
+        String::from_utf8(text).map_err(|_| Fault::Invalid)
     }
 
     /// The part of a record behind its name; the data is skipped.
@@ -197,28 +200,38 @@ impl<'a> Cursor<'a> {
     }
 }
 
-fn push_label(text: &mut String, label: &[u8], letters: Letters) {
+fn push_label(text: &mut Vec<u8>, label: &[u8], letters: Letters) {
+    if label.iter().all(|&byte| is_plain(byte)) {
+        let start = text.len();
+        text.extend_from_slice(label);
+        if letters == Letters::Lower {
+            text[start..].make_ascii_lowercase();
+        }
+        return;
+    }
     for &byte in label {
         match byte {
-            b'.' | b'\\' | b'"' | b';' | b'@' | b'$' | b'(' | b')' => {
-                text.push('\\');
-                text.push(char::from(byte));
-            }
-            0x21..=0x7E if letters == Letters::Lower => {
-                text.push(char::from(byte.to_ascii_lowercase()));
-            }
-            0x21..=0x7E => text.push(char::from(byte)),
-            _ => push_decimal_escape(text, byte),
+            b'.' | b'\\' | b'"' | b';' | b'@' | b'$' | b'(' | b')' => text.extend([b'\\', byte]),
+            0x21..=0x7E if letters == Letters::Lower => text.push(byte.to_ascii_lowercase()),
+            0x21..=0x7E => text.push(byte),
+            _ => text.extend(decimal_escape(byte)),
         }
     }
 }
 
+/// A byte that is shown as it is, but for its case.
+const fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
+}
+
 /// `\DDD`.
-pub(super) fn push_decimal_escape(text: &mut String, byte: u8) {
-    text.push('\\');
-    for digit in [byte / 100, byte / 10 % 10, byte % 10] {
-        text.push(char::from(b'0' + digit));
-    }
+pub(super) const fn decimal_escape(byte: u8) -> [u8; 4] {
+    [
+        b'\\',
+        b'0' + byte / 100,
+        b'0' + byte / 10 % 10,
+        b'0' + byte % 10,
+    ]
 }
 
 #[cfg(test)]

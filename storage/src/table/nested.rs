@@ -1,5 +1,6 @@
 //! The kinds of column whose values hold several others: lists, maps and DNS answers.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, ListArray, MapArray, StructArray};
@@ -39,7 +40,7 @@ pub struct DnsAnswer {
     /// Owner name, without the final dot, in presentation form.
     pub name: String,
     /// Type as the usual word (`A`, `TXT`), `TYPE<n>` where it has none.
-    pub r#type: String,
+    pub r#type: Cow<'static, str>,
     /// Time to live in seconds.
     pub ttl: i64,
     /// Data in presentation form (RFC 1035, 3597 for unknown types).
@@ -275,7 +276,7 @@ mod tests {
     fn answer(name: &str, ttl: i64) -> DnsAnswer {
         DnsAnswer {
             name: name.to_owned(),
-            r#type: "A".to_owned(),
+            r#type: "A".into(),
             ttl,
             data: "10.0.0.1".to_owned(),
         }

@@ -110,7 +110,7 @@ fn headers(number: usize, count: usize) -> Pairs {
 fn answer(number: usize, place: usize) -> DnsAnswer {
     DnsAnswer {
         name: format!("{place}.{number}.example"),
-        r#type: "TXT".to_owned(),
+        r#type: "TXT".into(),
         ttl: 30,
         data: format!("{number:030}-{place}"),
     }

@@ -84,7 +84,15 @@ fn broken_dns_on_a_dns_port_is_dns() {
     let unassigned_opcode = changed(2, b"\x49");
     let forged_counts = changed(6, b"\xFF\xFF\xFF\xFF");
     let many = [&changed(5, b"\x02"), &QUERY[12..]].concat();
-    for payload in [circle, formerr, unassigned_opcode, forged_counts, many] {
+    let cut_label = [&QUERY[..12], b"\x03a"].concat();
+    for payload in [
+        circle,
+        formerr,
+        unassigned_opcode,
+        forged_counts,
+        many,
+        cut_label,
+    ] {
         assert!(looks_like_dns(&payload, payload.len() as u32, true));
         let stream = [&(payload.len() as u16).to_be_bytes(), &payload[..]].concat();
         assert_eq!(looks_like_dns_over_tcp(&stream, true), Detection::Yes);

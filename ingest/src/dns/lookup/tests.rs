@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn a_lookup_becomes_a_row() {
-    let answer = |name: &str, word: &str, data: &str| DnsAnswer {
+    let answer = |name: &str, word: &'static str, data: &str| DnsAnswer {
         name: name.into(),
         r#type: word.into(),
         ttl: 60,

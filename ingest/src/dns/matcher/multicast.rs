@@ -86,6 +86,7 @@ impl<K: Ord + Clone> Matcher<K> {
         }
         self.settled_multicast.remove(&asked);
         let waiting = Waiting::new(passage, message);
+        self.next_due = self.next_due.min(waiting.times_out_at(&self.settings));
         self.pending_multicast
             .insert(asked, waiting.weight(), waiting);
         while let Some((_, evicted)) = self.pending_multicast.pop_excess() {
@@ -118,6 +119,7 @@ impl<K: Ord + Clone> Matcher<K> {
             is_transfer: false,
         };
         let weight = asked.weight();
+        self.next_due = self.next_due.min(settled.forgotten_at(&self.settings));
         self.settled_multicast
             .insert(asked, weight, SettledAll { settled, responder });
         while self.settled_multicast.pop_excess().is_some() {}
@@ -212,7 +214,7 @@ impl<'a> Answered<'a> {
             owners: answers.iter().map(|answer| answer.name.as_str()).collect(),
             records: answers
                 .iter()
-                .map(|answer| (answer.name.as_str(), answer.r#type.as_str()))
+                .map(|answer| (answer.name.as_str(), &*answer.r#type))
                 .collect(),
             question: message.questions.first(),
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use weir_storage::table::column::DnsAnswer;
 
 use super::share::share;
-use super::{Counters, LONGEST_TIMEOUTS, Passage, Settings};
+use super::{Counters, LINGER_TIMEOUTS, LONGEST_TIMEOUTS, Passage, Settings};
 use crate::dns::aged::AgedMap;
 use crate::dns::edns::{self, Edns};
 use crate::dns::lookup::{Lookup, Outcome, Transport};
@@ -15,12 +15,13 @@ use crate::dns::words::rtype;
 use crate::packet::Nanos;
 
 /// What tells a query from others. The field order matters: without a question, the first query with the same
-/// conversation, client and identifier is found by its place in the order.
+/// identifier, conversation and client is found by its place in the order. The identifier, which tells most of them
+/// apart, is quickest to compare.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Asked<K> {
+    pub(super) id: u16,
     pub(super) key: K,
     pub(super) client: SocketAddr,
-    pub(super) id: u16,
     /// Name and type of the first question.
     pub(super) question: Option<(Arc<str>, u16)>,
 }
@@ -61,9 +62,9 @@ pub(super) enum Settlement {
 impl<K: Clone> Asked<K> {
     pub(super) fn of(passage: &Passage<K>, client: SocketAddr, message: &Message) -> Self {
         Self {
+            id: message.id,
             key: passage.key.clone(),
             client,
-            id: message.id,
             question: message
                 .questions
                 .first()
@@ -139,6 +140,11 @@ impl<K: Clone> Waiting<K> {
         self.retransmits = self.retransmits.saturating_add(1);
         self.last_sent = time;
         true
+    }
+
+    /// When it is given up, unless it is sent again.
+    pub(super) const fn times_out_at(&self, settings: &Settings) -> Nanos {
+        self.last_sent.saturating_add(settings.timeout_ns)
     }
 
     /// Bytes of the texts that it holds.
@@ -284,6 +290,12 @@ impl<K: Clone> Lookup<K> {
 }
 
 impl Settled {
+    /// When further responses are no longer known as such.
+    pub(super) const fn forgotten_at(&self, settings: &Settings) -> Nanos {
+        let linger = settings.timeout_ns.saturating_mul(LINGER_TIMEOUTS);
+        self.at.saturating_add(linger)
+    }
+
     /// Counts a further response, which makes no row.
     pub(super) fn count_further(&mut self, transport: Transport, counters: &mut Counters) {
         let counter = match self.how {

@@ -50,7 +50,7 @@ mod tests {
             qtype,
             class: 1,
         };
-        let answer = |name: &str, word: &str, data: &str| DnsAnswer {
+        let answer = |name: &str, word: &'static str, data: &str| DnsAnswer {
             name: name.into(),
             r#type: word.into(),
             ttl: 60,

@@ -10,7 +10,7 @@ const FIRST: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 const SECOND_ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
 
 /// An answered lookup of `qname` (of nothing, for "") with these answers: name, TTL, type, data.
-fn lookup(qname: &str, answers: &[(&str, i64, &str, &str)]) -> Lookup<()> {
+fn lookup(qname: &str, answers: &[(&str, i64, &'static str, &str)]) -> Lookup<()> {
     Lookup {
         key: (),
         time: 0,

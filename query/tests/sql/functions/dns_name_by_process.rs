@@ -25,7 +25,7 @@ fn told(pid: Option<i64>, name: &str, seconds: i64, address: &str, ttl: i64) -> 
     let r#type = if address.contains(':') { "AAAA" } else { "A" };
     let alias = DnsAnswer {
         name: name.to_owned(),
-        r#type: "CNAME".to_owned(),
+        r#type: "CNAME".into(),
         ttl: 1,
         data: "alias.example".to_owned(),
     };
@@ -33,7 +33,7 @@ fn told(pid: Option<i64>, name: &str, seconds: i64, address: &str, ttl: i64) -> 
         alias,
         DnsAnswer {
             name: "alias.example".to_owned(),
-            r#type: r#type.to_owned(),
+            r#type: r#type.into(),
             ttl,
             data: address.to_owned(),
         },
