@@ -101,6 +101,16 @@ pub(super) fn by_ether_type(
                 ether_type = EtherType(u16::from_be_bytes([tag[2], tag[3]]));
                 rest = inner;
             }
+            VN_TAG => {
+                let (tag, inner) = split::<6>(rest)?;
+                ether_type = EtherType(u16::from_be_bytes([tag[4], tag[5]]));
+                rest = inner;
+            }
+            E_TAG => {
+                let (tag, inner) = split::<8>(rest)?;
+                ether_type = EtherType(u16::from_be_bytes([tag[6], tag[7]]));
+                rest = inner;
+            }
             MPLS | MPLS_MULTICAST => return mpls(rest, headers_left),
             PPPOE_SESSION => return pppoe(rest),
             ether_type::ARP | REVERSE_ARP => return Err(SkipReason::Arp),
@@ -112,6 +122,9 @@ pub(super) fn by_ether_type(
 }
 
 const REVERSE_ARP: EtherType = EtherType(0x8035);
+/// Tags of switches that extend others: Cisco's, and that of IEEE 802.1BR.
+const VN_TAG: EtherType = EtherType(0x8926);
+const E_TAG: EtherType = EtherType(0x893F);
 const MPLS: EtherType = EtherType(0x8847);
 const MPLS_MULTICAST: EtherType = EtherType(0x8848);
 const PPPOE_SESSION: EtherType = EtherType(0x8864);

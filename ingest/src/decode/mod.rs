@@ -3,7 +3,7 @@
 //! ```text
 //!   frame -> link (VLAN, MPLS, PPPoE, cooked, raw) -> IP (+ fragments) -> TCP | UDP | ICMP echo -> Packet
 //!                                                     ^       |
-//!                                                     +-------+ IP in IP, GRE
+//!                                                     +-------+ IP in IP, GRE, VXLAN, Geneve
 //! ```
 //!
 //! Of a tunnel what is inside counts: a packet in it is as one that passed outside of it.

@@ -187,6 +187,8 @@ fn tags_and_labels_before_ip_are_passed() {
         double_tagged,
         ethernet(0x8100, &vlan(0x0800, &ip)),
         ethernet(0x88a8, &vlan(0x8100, &vlan(0x8847, &mpls))),
+        ethernet(0x8926, &with_header(&[0, 0, 0, 0, 8, 0], &ip)),
+        ethernet(0x893f, &with_header(&[0, 0, 0, 0, 0, 0, 8, 0], &ip)),
         ethernet(0x8847, &mpls),
         ethernet(0x8847, &pseudowire),
         ethernet(0x8847, &bare_pseudowire),

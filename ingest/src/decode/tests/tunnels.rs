@@ -24,6 +24,41 @@ fn gre(header: &[u8], payload: &[u8]) -> Vec<u8> {
     ip_with(GRE, &with_header(header, payload))
 }
 
+/// A datagram to the port of an overlay.
+fn overlay(port: u16, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    PacketBuilder::ipv4([198, 51, 100, 1], [198, 51, 100, 2], 64)
+        .udp(40_000, port)
+        .write(&mut bytes, payload)
+        .unwrap();
+    bytes
+}
+
+#[test]
+fn datagrams_to_the_port_of_an_overlay_may_be_others() {
+    let ip = udp_v4(b"abc");
+    let frame = ethernet(0x0800, &ip);
+    for (port, payload) in [
+        (4789, b"hello, world, hello".to_vec()),
+        // No identifier, something where nothing may be, ARP inside, nothing inside.
+        (4789, with_header(&[0, 0, 0, 0, 0, 0, 7, 0], &frame)),
+        (4789, with_header(&[8, 0, 0, 0, 0, 0, 7, 1], &frame)),
+        (
+            4789,
+            with_header(&[8, 0, 0, 0, 0, 0, 7, 0], &ethernet(0x0806, &[0; 28])),
+        ),
+        (4789, vec![8, 0, 0, 0, 0, 0, 7, 0]),
+        (4790, with_header(&[8, 0, 0, 0, 0, 0, 7, 0], &frame)),
+        // Another version, a message about the tunnel, options that are not there.
+        (6081, with_header(&[0x40, 0, 8, 0, 0, 0, 7, 0], &ip)),
+        (6081, with_header(&[0, 0x80, 8, 0, 0, 0, 7, 0], &ip)),
+        (6081, with_header(&[0x3F, 0, 8, 0, 0, 0, 7, 0], &ip)),
+    ] {
+        let seen = decode(LinkType::RAW, &overlay(port, &payload)).unwrap();
+        assert_eq!((seen.destination.port(), seen.payload), (port, payload));
+    }
+}
+
 #[test]
 fn what_is_inside_counts() {
     let ip = udp_v4(b"abc");
@@ -61,6 +96,14 @@ fn what_is_inside_counts() {
         erspan_iii([0, 0], &frame),
         erspan_iii([0, 1], &with_header(&[0; 8], &frame)),
         erspan_iii([2 << 2, 0], &ip),
+        overlay(4789, &with_header(&[0x08, 0, 0, 0, 0, 0, 7, 0], &frame)),
+        overlay(8472, &with_header(&[0x88, 0, 0, 9, 0, 0, 7, 0], &tagged)),
+        // Geneve with an option of one word and without.
+        overlay(
+            6081,
+            &with_header(&[1, 0, 0x65, 0x58, 0, 0, 7, 0, 1, 2, 3, 4], &frame),
+        ),
+        overlay(6081, &with_header(&[0, 0, 8, 0, 0, 0, 7, 0], &ip)),
         // One in another.
         gre(&[0, 0, 8, 0], &ip_with(4, &ip_with(4, &ip))),
     ] {
@@ -88,6 +131,8 @@ fn what_cannot_be_opened_is_lost_and_what_holds_no_ip_is_not() {
         ("truncated_header", gre(&[0x20, 0, 8, 0], &[])),
         ("truncated_header", ip_with(4, &[])),
         ("malformed", ip_with(4, &[0x15; 40])),
+        ("tunnel", gre(&[0, 0, 0x90, 0], &[0; 28])),
+        ("not_ip", gre(&[0, 0, 0, 0], &[])),
         ("arp", gre(&[0, 0, 8, 6], &[0; 28])),
         // An acknowledgment of PPTP, and LCP.
         (
