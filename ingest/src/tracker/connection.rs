@@ -18,6 +18,9 @@ use crate::tcp::{End, Side};
 /// not make millions of them.
 const MAX_EMPTY_ROWS: i64 = 360;
 
+/// A FIN without an acknowledgment is sent again for minutes, with pauses that double: so long is waited for each.
+const LAST_ACK_TIMEOUT: Nanos = 60_000_000_000;
+
 /// How far behind a SYN data can be that is seen before it.
 const MAX_BEHIND_SYN: u32 = 1 << 20;
 
@@ -336,7 +339,16 @@ impl Connection {
                 Some(_) => settings.live_linger,
                 None => settings.wire_linger,
             };
-            return ending.seen.saturating_add(linger);
+            let expiry = ending.seen.saturating_add(linger);
+            let is_fin_outstanding = self
+                .wire
+                .as_ref()
+                .is_some_and(|wire| wire.is_fin_outstanding());
+            return if is_fin_outstanding && ending.end == FlowEnd::Closed {
+                expiry.max(self.last_active.saturating_add(LAST_ACK_TIMEOUT))
+            } else {
+                expiry
+            };
         }
         let is_kernels = self.local.is_some() && self.flow.is_some();
         match self.key.protocol() {

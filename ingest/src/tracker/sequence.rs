@@ -42,10 +42,13 @@ pub(super) struct Sequence {
 }
 
 impl Sequence {
-    /// Starts at `seq`: the number after a SYN's, or what the kernel tells. Ignored once data has come.
+    /// Starts at `seq`: the number after a SYN's, or what the kernel tells. Ignored once data has come; what came before
+    /// without data may have been of an earlier connection.
     pub(super) fn start(&mut self, seq: u32) {
-        if self.next.is_none() {
+        let is_empty = self.total == 0 && self.earliest == 0 && !self.is_closed;
+        if self.next.is_none() || (is_empty && self.joined.is_some()) {
             self.next = Some(seq);
+            self.joined = None;
         }
     }
 
@@ -206,6 +209,16 @@ mod tests {
         sequence.start(30);
         assert_eq!(add(&mut sequence, 30, 10), (10, false));
         assert_eq!(add(&mut sequence, 20, 10), (0, true));
+    }
+
+    #[test]
+    fn what_came_before_the_start_without_data_tells_no_number() {
+        let mut sequence = Sequence::default();
+        assert_eq!(add(&mut sequence, 3_738_406_957, 0), (0, false));
+        sequence.start(4_081_086_535);
+        assert_eq!(add(&mut sequence, 4_081_086_535, 10), (10, false));
+        sequence.start(7);
+        assert_eq!(add(&mut sequence, 4_081_086_545, 10), (10, false));
     }
 
     #[test]

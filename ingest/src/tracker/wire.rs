@@ -32,6 +32,8 @@ struct End {
     has_sent_syn: bool,
     has_answered_syn: bool,
     has_sent_fin: bool,
+    /// Whether the other end has acknowledged that.
+    is_fin_acknowledged: bool,
 }
 
 /// The state of a TCP connection as a wire shows it.
@@ -61,6 +63,13 @@ impl Wire {
         let [initiator, responder] = &self.ends;
         (has_asked(initiator) && is_silent(responder))
             || (has_asked(responder) && is_silent(initiator))
+    }
+
+    /// Whether an end has sent a FIN without an acknowledgment: it will be sent again.
+    pub(super) fn is_fin_outstanding(&self) -> bool {
+        self.ends
+            .iter()
+            .any(|end| end.has_sent_fin && !end.is_fin_acknowledged)
     }
 
     /// Takes a segment, counts it in `flow`, and tells if the connection ends by it.
@@ -145,6 +154,8 @@ impl Wire {
         self.ends[index(segment.side)]
             .half
             .acknowledged(segment.time, ack);
+        let other = &mut self.ends[1 - index(segment.side)];
+        other.is_fin_acknowledged |= other.has_sent_fin && other.sequence.next() == Some(ack);
         let both_sent_syn = self.ends.iter().all(|end| end.has_sent_syn);
         let is_of_opener = opener == Some(segment.side);
         let is_handshake = both_sent_syn && is_of_opener && !segment.flags.contains(TcpFlags::RST);
@@ -164,6 +175,12 @@ impl Wire {
         }
         let sender = &self.ends[index(segment.side)];
         let other = &self.ends[1 - index(segment.side)];
+        // What an earlier connection of the same addresses left over is reset with its own number by who waits for the
+        // answer to a SYN (RFC 9293, section 3.5.1), and goes on waiting.
+        let is_waiting = sender.has_sent_syn && !other.has_sent_syn;
+        if is_waiting && sender.sequence.next() != Some(segment.seq) {
+            return None;
+        }
         let answers_syn =
             other.has_sent_syn && !sender.has_sent_syn && sender.sequence.next().is_none();
         Some(if answers_syn {

@@ -10,6 +10,7 @@ use super::*;
 
 mod conversations;
 mod datagrams;
+mod endings;
 mod limits;
 mod live;
 mod losses;
