@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
-use weir_query::scripts::{Library, Listed, Parameter, Script};
+use weir_query::scripts::{Library, Listed};
 
 use super::Outcome;
 use super::output::to_stdout;
 use super::sql::offline::Reader;
+use super::sql::{SqlError, online, refusal};
 use crate::formats::visible;
 use crate::scripts::library;
 
@@ -19,7 +20,8 @@ Examples:
   weir scripts                      the scripts there are
   weir scripts http/slow            what one takes and answers
   weir scripts http/slow --sql      its file, to begin one's own with
-  weir scripts --scripts ./mine     with your own, and what is wrong in them";
+  weir scripts --scripts ./mine     with your own, and what is wrong in them
+  weir scripts --server http://127.0.0.1:7070    those that a server has";
 
 /// Lists the saved scripts, or shows one.
 #[derive(Debug, clap::Args)]
@@ -37,6 +39,10 @@ pub(super) struct Scripts {
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 
+    /// Ask this server for its scripts, its own among them
+    #[arg(long, value_name = "URL", conflicts_with_all = ["own", "data"])]
+    server: Option<String>,
+
     /// Print the file of the script
     #[arg(long, requires = "script")]
     sql: bool,
@@ -48,108 +54,165 @@ pub(super) struct Scripts {
 
 impl Scripts {
     pub(super) fn run(self) -> Outcome {
+        let text = match self.text() {
+            Ok(text) => text,
+            Err(SqlError::Query(body)) => {
+                // Standard error may be closed; the exit status still tells.
+                let _ =
+                    io::Write::write_all(&mut io::stderr(), refusal::render("", &body).as_bytes());
+                return Ok(ExitCode::FAILURE);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        to_stdout(|out| io::Write::write_all(out, text.as_bytes()))?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn text(&self) -> Result<String, SqlError> {
+        let Some(name) = &self.script else {
+            let scripts = match &self.server {
+                Some(server) => online::scripts(server)?,
+                None => {
+                    let library = self.library()?;
+                    let scripts: Vec<Value> = library.list().iter().map(Listed::summary).collect();
+                    json!({ "scripts": scripts })
+                }
+            };
+            return Ok(if self.json {
+                format!("{scripts}\n")
+            } else {
+                list(&scripts)
+            });
+        };
+        let script = match &self.server {
+            Some(server) => online::script(server, name)?,
+            None => {
+                let found = self.library()?.get(name);
+                found.map_err(SqlError::other)?.describe()
+            }
+        };
+        Ok(if self.json {
+            format!("{script}\n")
+        } else if self.sql {
+            text_of(&script, "source").to_owned()
+        } else {
+            show(&script)
+        })
+    }
+
+    fn library(&self) -> Result<Library, SqlError> {
         let library = library(self.own.as_deref(), self.data.as_deref());
         if library.directory().is_some() {
             // Without rows every statement is planned all the same.
             Reader::empty()?.refresh(&library)?;
         }
-        let text = match &self.script {
-            None if self.json => {
-                let scripts: Vec<Value> = library.list().iter().map(Listed::summary).collect();
-                format!("{}\n", json!({ "scripts": scripts }))
-            }
-            None => list(&library),
-            Some(name) => {
-                let script = library.get(name)?;
-                if self.json {
-                    format!("{}\n", script.describe())
-                } else if self.sql {
-                    script.source.clone()
-                } else {
-                    show(&script)
-                }
-            }
-        };
-        to_stdout(|out| io::Write::write_all(out, text.as_bytes()))?;
-        Ok(ExitCode::SUCCESS)
+        Ok(library)
     }
 }
 
 /// A line for each.
-fn list(library: &Library) -> String {
-    let all = library.list();
+fn list(scripts: &Value) -> String {
+    let all = members_of(scripts, "scripts");
     let width = all
         .iter()
-        .map(|listed| listed.name().chars().count())
+        .map(|script| text_of(script, "name").chars().count())
         .max()
         .unwrap_or(0);
     let mut text = String::new();
-    for listed in &all {
-        let name = visible(listed.name().to_owned());
-        let what = match listed {
-            Listed::Script(script) => visible(script.title.clone()),
-            Listed::Broken(broken) => {
-                let faults: Vec<String> = broken
-                    .faults
-                    .iter()
-                    .map(|fault| visible(fault.to_string()))
-                    .collect();
-                format!("BROKEN: {}", faults.join("; "))
-            }
+    for script in all {
+        let name = text_of(script, "name");
+        let faults: Vec<String> = members_of(script, "broken").iter().map(fault).collect();
+        let what = if faults.is_empty() {
+            text_of(script, "title").to_owned()
+        } else {
+            format!("BROKEN: {}", faults.join("; "))
         };
         // Writing to a String cannot fail, here and below.
         let _ = writeln!(text, "{name:width$}  {what}");
     }
-    text
+    if let Some(error) = scripts["directory_error"].as_str() {
+        let _ = writeln!(text, "the server's own scripts cannot be read: {error}");
+    }
+    visible_lines(&text)
 }
 
-fn show(script: &Script) -> String {
-    let mut text = format!("{} - {}\n", script.name, script.title);
-    if !script.docs.is_empty() {
-        let _ = write!(text, "\n{}\n", script.docs);
+fn fault(fault: &Value) -> String {
+    let message = text_of(fault, "message");
+    match fault["line"].as_u64() {
+        Some(line) => format!("line {line}: {message}"),
+        None => message.to_owned(),
     }
-    if !script.parameters.is_empty() {
+}
+
+fn show(script: &Value) -> String {
+    let mut text = format!(
+        "{} - {}\n",
+        text_of(script, "name"),
+        text_of(script, "title")
+    );
+    let docs = text_of(script, "doc");
+    if !docs.is_empty() {
+        let _ = write!(text, "\n{docs}\n");
+    }
+    let parameters = members_of(script, "params");
+    if !parameters.is_empty() {
         text.push_str("\nParameters\n");
-        for parameter in &script.parameters {
+        for parameter in parameters {
             let _ = writeln!(text, "  {}", one_line(parameter));
-            if !parameter.docs.is_empty() {
-                let _ = writeln!(text, "      {}", parameter.docs);
-            }
+            push_docs(&mut text, parameter);
         }
     }
     text.push_str("\nResults\n");
-    for (number, result) in (1..).zip(&script.results) {
+    for (number, result) in (1..).zip(members_of(script, "results")) {
         let _ = writeln!(
             text,
             "  {number}  {} ({})",
-            result.title,
-            result.drawing.word()
+            text_of(result, "title"),
+            text_of(&result["draw"], "form")
         );
-        if !result.docs.is_empty() {
-            let _ = writeln!(text, "      {}", result.docs);
-        }
+        push_docs(&mut text, result);
     }
     let _ = write!(
         text,
         "\nTime range\n  from {} to now, unless told otherwise\n",
-        script.from
+        text_of(script, "from")
     );
     visible_lines(&text)
 }
 
-/// `rows integer = 20, within 1..1000`
-fn one_line(parameter: &Parameter) -> String {
-    let mut line = format!("{} {}", parameter.name, parameter.kind.word());
-    match &parameter.default_text {
-        Some(default) => {
-            let _ = write!(line, " = {default}");
-        }
-        None => line.push_str(", required"),
+fn push_docs(text: &mut String, described: &Value) {
+    let docs = text_of(described, "doc");
+    if !docs.is_empty() {
+        let _ = writeln!(text, "      {docs}");
     }
-    for check in &parameter.checks {
-        let _ = write!(line, ", {check}");
+}
+
+/// `rows integer = 20, within 1..1000`
+fn one_line(parameter: &Value) -> String {
+    let kind = text_of(parameter, "type");
+    let mut line = format!("{} {kind}", text_of(parameter, "name"));
+    if parameter["required"] == json!(true) {
+        line.push_str(", required");
+    } else {
+        let _ = match &parameter["default"] {
+            Value::Null => write!(line, " = NULL"),
+            Value::String(text) if kind == "text" => write!(line, " = '{text}'"),
+            Value::String(text) => write!(line, " = {text}"),
+            other => write!(line, " = {other}"),
+        };
+    }
+    for check in members_of(parameter, "checks") {
+        let _ = write!(line, ", {}", check.as_str().unwrap_or_default());
     }
     line
+}
+
+fn text_of<'a>(object: &'a Value, member: &str) -> &'a str {
+    object[member].as_str().unwrap_or_default()
+}
+
+fn members_of<'a>(object: &'a Value, member: &str) -> &'a [Value] {
+    object[member].as_array().map_or(&[], Vec::as_slice)
 }
 
 /// The text of a file that somebody else may have written, for a terminal.

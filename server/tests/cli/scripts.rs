@@ -199,3 +199,48 @@ fn scripts_are_listed_and_shown_and_a_broken_one_is_named_with_its_line() {
         "{errors}"
     );
 }
+
+#[test]
+fn the_scripts_of_a_server_are_shown_as_those_of_its_directory() {
+    let directory = imported();
+    let data = directory.path().join("data");
+    fs::write(
+        data.join("scripts/mine/bad.sql"),
+        "-- Bad\nSELECT pth\nFROM http_events",
+    )
+    .unwrap();
+    let data = data.to_str().unwrap();
+    let server = Server::start(data.as_ref());
+    let ask = |arguments: &[&str], source: [&str; 2]| {
+        let all = ["scripts"].iter().chain(arguments).copied().chain(source);
+        run(&all.collect::<Vec<_>>())
+    };
+    for arguments in [
+        &[][..],
+        &["http/slow"],
+        &["mine/two"],
+        &["mine/two", "--sql"],
+        &["mine/two", "--json"],
+    ] {
+        let [there, here] = [["--server", &server.url], ["--data", data]]
+            .map(|source| stdout(&ask(arguments, source)));
+        assert_eq!(there, here);
+        assert!(!there.is_empty());
+    }
+    let listed = stdout(&ask(&["--json"], ["--server", &server.url]));
+    let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    let names = listed["scripts"].as_array().unwrap().iter();
+    assert!(names.map(|it| &it["name"]).any(|name| name == "mine/two"));
+    for (arguments, expected) in [
+        (["http/slwo"], "there is no script \"http/slwo\""),
+        (["mine/bad"], "mine/bad: line 2: there is no column `pth`"),
+    ] {
+        for source in [["--server", &server.url], ["--data", data]] {
+            let errors = stderr_of_failure(&ask(&arguments, source));
+            assert!(errors.contains(expected), "{errors}");
+        }
+    }
+    let errors = stderr_of_failure(&ask(&[], ["--server", "http://127.0.0.1:1"]));
+    assert!(errors.contains("cannot ask the server"), "{errors}");
+    server.terminate();
+}

@@ -8,7 +8,8 @@ use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamReader;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use ureq::Agent;
+use ureq::http::Response;
+use ureq::{Agent, Body};
 use weir_query::QueryRequest;
 
 use super::SqlError;
@@ -19,6 +20,8 @@ use crate::http::ErrorBody;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest error object that is read.
 const ERROR_BYTES: u64 = 256 * 1024;
+/// Longest description of a script, or list of all.
+const OBJECT_BYTES: u64 = 16 * 1024 * 1024;
 /// Longest last line in which a failure is looked for.
 const LINE_BYTES: usize = 256 * 1024;
 
@@ -210,30 +213,14 @@ fn ask(
         follows: _,
         has_parts,
     } = asked;
-    let agent: Agent = Agent::config_builder()
-        .http_status_as_error(false)
-        .timeout_connect(Some(CONNECT_TIMEOUT))
-        // A node's API is next door, and often loopback: a proxy for the web is not meant for it.
-        .proxy(None)
-        .build()
-        .into();
-    let base = server.trim_end_matches('/');
-    let base = if base.contains("://") {
-        base.to_owned()
-    } else {
-        format!("http://{base}")
-    };
+    let agent = agent();
+    let base = base(server);
     let response = agent
         .post(format!("{base}{path}"))
         .header("content-type", "application/json")
         .header("accept", format.media_type())
         .send(body.to_string())
-        .map_err(|source| {
-            SqlError::other(ServerError::Unreachable {
-                server: server.to_owned(),
-                source: Box::new(source),
-            })
-        })?;
+        .map_err(|source| unreachable(server, source))?;
     let status = response.status();
     let media_type = response.headers().get("content-type").cloned();
     let id = response.headers().get("weir-query-id");
@@ -246,6 +233,66 @@ fn ask(
     if status.is_success() && media_type.is_some_and(|value| value == format.media_type()) {
         return Ok((response.into_body().into_reader(), answered));
     }
+    Err(refused(server, response))
+}
+
+/// The scripts that a server has, as it lists them.
+pub(in crate::cli) fn scripts(server: &str) -> Result<Value, SqlError> {
+    get(server, "/api/v1/scripts")
+}
+
+/// A script of a server, as it describes it.
+pub(in crate::cli) fn script(server: &str, name: &str) -> Result<Value, SqlError> {
+    get(server, &format!("/api/v1/scripts/{}", in_path(name)))
+}
+
+fn get(server: &str, path: &str) -> Result<Value, SqlError> {
+    let response = agent()
+        .get(format!("{}{path}", base(server)))
+        .call()
+        .map_err(|source| unreachable(server, source))?;
+    let status = response.status();
+    if !status.is_success() {
+        return Err(refused(server, response));
+    }
+    let text = response.into_body().into_reader();
+    serde_json::from_reader(text.take(OBJECT_BYTES)).map_err(|_| {
+        SqlError::other(ServerError::Stranger {
+            server: server.to_owned(),
+            status: status.as_u16(),
+        })
+    })
+}
+
+fn agent() -> Agent {
+    Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_connect(Some(CONNECT_TIMEOUT))
+        // A node's API is next door, and often loopback: a proxy for the web is not meant for it.
+        .proxy(None)
+        .build()
+        .into()
+}
+
+fn base(server: &str) -> String {
+    let base = server.trim_end_matches('/');
+    if base.contains("://") {
+        base.to_owned()
+    } else {
+        format!("http://{base}")
+    }
+}
+
+fn unreachable(server: &str, source: ureq::Error) -> SqlError {
+    SqlError::other(ServerError::Unreachable {
+        server: server.to_owned(),
+        source: Box::new(source),
+    })
+}
+
+/// Why a server refused, as it says.
+fn refused(server: &str, response: Response<Body>) -> SqlError {
+    let status = response.status();
     let mut text = String::new();
     // What cannot be read is no error object either.
     let _ = response
@@ -253,13 +300,13 @@ fn ask(
         .into_reader()
         .take(ERROR_BYTES)
         .read_to_string(&mut text);
-    Err(match serde_json::from_str::<Failure>(&text) {
+    match serde_json::from_str::<Failure>(&text) {
         Ok(Failure { error }) => SqlError::Query(Box::new(error)),
         Err(_) => SqlError::other(ServerError::Stranger {
             server: server.to_owned(),
             status: status.as_u16(),
         }),
-    })
+    }
 }
 
 /// `{"error": {...}}`
