@@ -31,6 +31,7 @@ use crate::interrupt::interruptible;
 use crate::intervals::as_durations;
 use crate::limits::Limits;
 use crate::macros::MacroValues;
+use crate::not_in::as_not_exists;
 use crate::numbers::{Interner, Keys, count_by_digest};
 use crate::quantiles::with_shared_sketches;
 use crate::request::{QueryRequest, bind};
@@ -204,7 +205,7 @@ impl Driver {
         let (state, snapshots) = shared.planning()?;
         let plan = reading_plan(&state, statement).await?;
         let plan = self.limited(plan.with_param_values(params)?)?;
-        let logical = state.optimize(&count_by_digest(plan)?)?;
+        let logical = state.optimize(&as_not_exists(count_by_digest(plan)?)?)?;
         snapshots.take_for(&logical)?;
         let scope = Scope::of(&logical, &snapshots)?;
         let task = shared.task(&state)?;

@@ -41,6 +41,7 @@ mod lookup;
 mod macros;
 mod memory;
 mod names;
+mod not_in;
 mod numbers;
 mod progress;
 mod prune;

@@ -14,6 +14,7 @@ mod limits;
 mod numbers;
 mod pruning;
 mod snapshots;
+mod subqueries;
 mod support;
 mod watching;
 mod windows;
