@@ -38,6 +38,8 @@ pub struct Packet<'a> {
 pub struct Undelivered {
     /// When that was said.
     pub time: Nanos,
+    /// From where it was seen.
+    pub vantage: Vantage,
     /// Sender of the segment.
     pub source: SocketAddr,
     /// Receiver of the segment.
@@ -53,6 +55,8 @@ pub struct Undelivered {
 pub enum Vantage {
     /// On a wire: both directions of a connection are one connection, whoever is local (capture files).
     Wire,
+    /// On a wire too, in the virtual network of this number: the same addresses may occur in several.
+    Overlay(u32),
     /// At one socket of this machine. A connection between two local sockets is seen at each of them, as two
     /// connections with a role each.
     Socket {

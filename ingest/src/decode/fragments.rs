@@ -9,7 +9,7 @@ use std::ops::Range;
 use completed::Completed;
 
 use super::network::{Fragment, IpPacket};
-use crate::packet::Nanos;
+use crate::packet::{Nanos, Vantage};
 use crate::sink::Ledger;
 
 /// A datagram that is not whole by then never will be: hosts give up after this time too.
@@ -45,6 +45,8 @@ pub(super) enum Held {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Key {
+    /// The same addresses may occur in several virtual networks.
+    vantage: Vantage,
     source: IpAddr,
     destination: IpAddr,
     id: u32,
@@ -115,8 +117,15 @@ pub(super) struct Fragments {
 
 impl Fragments {
     /// Takes the fragment `ip`.
-    pub(super) fn add(&mut self, time: Nanos, ip: &IpPacket<'_>, fragment: Fragment) -> Held {
+    pub(super) fn add(
+        &mut self,
+        time: Nanos,
+        vantage: Vantage,
+        ip: &IpPacket<'_>,
+        fragment: Fragment,
+    ) -> Held {
         let key = Key {
+            vantage,
             source: ip.source,
             destination: ip.destination,
             id: fragment.id,

@@ -173,12 +173,21 @@ fn pppoe(frame: &[u8]) -> Result<&[u8], SkipReason> {
 /// PPP: an address and a control byte (RFC 1662) unless they were agreed away, then a protocol of two bytes, or of one
 /// where that was agreed (RFC 1661, sections 6.5 and 6.6): the last byte is odd.
 pub(super) fn ppp(frame: &[u8]) -> Result<&[u8], SkipReason> {
-    const IPV4: u8 = 0x21;
-    const IPV6: u8 = 0x57;
+    const IPV4: u16 = 0x0021;
+    const IPV6: u16 = 0x0057;
+    const MPLS: [u16; 2] = [0x0281, 0x0283];
+    // Compressed headers, bridged frames, pieces of packets, whole packets compressed or encrypted.
+    const UNREADABLE: [u16; 6] = [0x002D, 0x002F, 0x0031, 0x003D, 0x00FB, 0x00FD];
     let frame = frame.strip_prefix(&[0xFF, 0x03]).unwrap_or(frame);
-    match frame {
-        [] => Err(SkipReason::TruncatedHeader),
-        [0, IPV4 | IPV6, rest @ ..] | [IPV4 | IPV6, rest @ ..] => Ok(rest),
+    let (protocol, rest) = match frame {
+        [low, rest @ ..] if low & 1 == 1 => (u16::from(*low), rest),
+        [high, low, rest @ ..] => (u16::from_be_bytes([*high, *low]), rest),
+        _ => return Err(SkipReason::TruncatedHeader),
+    };
+    match protocol {
+        IPV4 | IPV6 => Ok(rest),
+        label if MPLS.contains(&label) => mpls(rest, MAX_LINK_HEADERS),
+        unreadable if UNREADABLE.contains(&unreadable) => Err(SkipReason::Tunnel),
         _ => Err(SkipReason::NotIp),
     }
 }
@@ -200,21 +209,36 @@ fn hdlc(frame: &[u8]) -> Result<&[u8], SkipReason> {
 /// A header of four bytes, then attributes: each its length and kind in the byte order of the machine that captured,
 /// its bytes, and padding to four. The kernel puts the packet last, which is what bytes may be missing of.
 fn nflog(frame: &[u8]) -> Result<&[u8], SkipReason> {
+    const PACKET_HEADER: u16 = 1;
     const PAYLOAD: u16 = 9;
+    /// Bits of a kind that say how its bytes are to be read.
+    const FLAGS: u16 = 0xC000;
     /// Attributes before the packet: the kernel has about twenty kinds.
     const MAX_ATTRIBUTES: usize = 64;
     let (_header, mut rest) = split::<4>(frame)?;
+    let mut ether_type = None;
     for _ in 0..MAX_ATTRIBUTES {
         let (header, value) = split::<4>(rest)?;
         let numbers =
             |of: fn([u8; 2]) -> u16| [of([header[0], header[1]]), of([header[2], header[3]])];
         // Kinds are small numbers; the other order makes them large.
         let [length, kind] = match numbers(u16::from_le_bytes) {
-            [_, kind] if kind > u16::from(u8::MAX) => numbers(u16::from_be_bytes),
+            [_, kind] if kind & !FLAGS > u16::from(u8::MAX) => numbers(u16::from_be_bytes),
             numbers => numbers,
         };
-        if kind == PAYLOAD {
-            return Ok(value);
+        match kind & !FLAGS {
+            PACKET_HEADER => {
+                let (protocol, _) = split::<2>(value)?;
+                let protocol = u16::from_be_bytes(protocol);
+                ether_type = (protocol > 0).then_some(EtherType(protocol));
+            }
+            PAYLOAD => {
+                return match ether_type {
+                    Some(ether_type) => by_ether_type(ether_type, value, MAX_LINK_HEADERS),
+                    None => Ok(value),
+                };
+            }
+            _ => {}
         }
         if length < 4 {
             return Err(SkipReason::Malformed);

@@ -18,12 +18,13 @@ mod transport;
 mod tunnel;
 mod undelivered;
 
-use crate::packet::{Nanos, Packet, Undelivered};
+use crate::packet::{Nanos, Packet, Undelivered, Vantage};
 use crate::sink::Ledger;
 
 pub use link::LinkType;
 
 use fragments::{Fragments, Held};
+use tunnel::Inside;
 
 /// One frame as a capture file holds it.
 #[derive(Debug, Clone, Copy)]
@@ -64,7 +65,8 @@ pub enum SkipReason {
     Icmp,
     /// Another protocol in an IP packet.
     OtherIpProtocol,
-    /// GRE of a kind that is not known here, or tunnels in each other, too many: the packets inside are not looked at.
+    /// A packet in a form that is not opened here: GRE of a kind that is not known, PPP that is compressed, encrypted or
+    /// cut into links, tunnels in each other, too many.
     Tunnel,
     /// The captured bytes end before the end of the headers.
     TruncatedHeader,
@@ -149,10 +151,15 @@ impl Decoder {
         let mut len = (frame.original_len as usize)
             .max(frame.bytes.len())
             .saturating_sub(link_header_len);
+        let mut seen = Seen {
+            time: frame.time,
+            is_timed: frame.is_timed,
+            vantage: Vantage::Wire,
+        };
         for reassembled in &mut self.reassembled {
             let mut ip = network::parse(bytes, len)?;
             if let Some(fragment) = ip.fragment {
-                match self.fragments.add(frame.time, &ip, fragment) {
+                match self.fragments.add(seen.time, seen.vantage, &ip, fragment) {
                     Held::Waiting => return Ok(Decoded::Fragment),
                     Held::Overlap => return Err(SkipReason::FragmentOverlap),
                     Held::Whole {
@@ -172,19 +179,34 @@ impl Decoder {
                     }
                 }
             }
-            let Some(inner) = tunnel::inner(&ip) else {
-                return match undelivered::parse(frame, &ip) {
+            let Some(inside) = tunnel::inside(&ip) else {
+                return match undelivered::parse(seen, &ip) {
                     Some(undelivered) => Ok(Decoded::Undelivered(undelivered)),
-                    None => transport::parse(frame, &ip).map(Decoded::Packet),
+                    None => transport::parse(seen, &ip).map(Decoded::Packet),
                 };
             };
-            bytes = inner?;
+            let Inside {
+                bytes: inner,
+                network,
+            } = inside?;
+            if let Some(network) = network {
+                seen.vantage = Vantage::Overlay(network);
+            }
+            bytes = inner;
             len = ip
                 .payload_len
                 .saturating_sub(ip.payload.len() - bytes.len());
         }
         Err(SkipReason::Tunnel)
     }
+}
+
+/// When and where a packet was seen.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    time: Nanos,
+    is_timed: bool,
+    vantage: Vantage,
 }
 
 /// The first `N` bytes of `bytes` and the rest.

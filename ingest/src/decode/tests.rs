@@ -44,7 +44,10 @@ fn decode_with(
     };
     match decoder.decode(&frame, &mut Ledger::default()) {
         Decoded::Packet(packet) => {
-            assert_eq!(packet.vantage, Vantage::Wire);
+            assert!(matches!(
+                packet.vantage,
+                Vantage::Wire | Vantage::Overlay(7)
+            ));
             Ok(Seen {
                 source: packet.source,
                 destination: packet.destination,
@@ -117,7 +120,8 @@ fn every_link_type_leads_to_the_same_datagram() {
     let nflog = |order: fn(u16) -> [u8; 2]| {
         let mut bytes = vec![2, 0, 0, 30];
         for (length, kind, value) in [
-            (8, 1, &[8, 0, 1, 0][..]),
+            (8, 0x8014, &[0; 4][..]),
+            (8, 1, &[8, 0, 1, 0]),
             (9, 10, b"drop\0\0\0\0"),
             (4 + ip.len() as u16, 9, &[]),
         ] {
@@ -141,6 +145,7 @@ fn every_link_type_leads_to_the_same_datagram() {
         (LinkType::PPP, with_header(&[0, 0x21], &ip)),
         (LinkType::PPP, with_header(&[0xff, 3, 0, 0x21], &ip)),
         (LinkType::PPP_HDLC, with_header(&[0xff, 3, 0x21], &ip)),
+        (LinkType::PPP, with_header(&[2, 0x81, 0, 1, 1, 64], &ip)),
         (LinkType::PPP_HDLC, with_header(&[0x8f, 0, 8, 0], &ip)),
         (LinkType::C_HDLC, with_header(&[0x0f, 0, 8, 0], &ip)),
         (
@@ -272,6 +277,8 @@ fn what_weir_does_not_follow_has_a_reason() {
         .icmpv4_raw(11, 0, [0; 4])
         .write(&mut icmp, &[])
         .unwrap();
+    let mut nflog_arp = vec![7, 0, 0, 1, 8, 0, 1, 0, 8, 6, 1, 0, 32, 0, 9, 0];
+    nflog_arp.extend([0; 28]);
     let mut sctp = udp_v4(b"");
     sctp[9] = 132;
     for (reason, link_type, frame) in [
@@ -279,6 +286,11 @@ fn what_weir_does_not_follow_has_a_reason() {
         ("not_ip", LinkType::ETHERNET, ethernet(0x88cc, &[0; 28])),
         ("icmp", LinkType::RAW, icmp),
         ("malformed", LinkType::NFLOG, vec![0; 40]),
+        ("arp", LinkType::NFLOG, nflog_arp),
+        ("truncated_header", LinkType::PPP, vec![0xff, 3, 0]),
+        // LCP says nothing of anybody; a piece of a packet holds something that is not seen.
+        ("not_ip", LinkType::PPP, vec![0xff, 3, 0xc0, 0x21, 1, 1]),
+        ("tunnel", LinkType::PPP, vec![0xff, 3, 0, 0x3d, 1, 1]),
         ("other_ip_protocol", LinkType::RAW, sctp),
         ("malformed", LinkType::RAW, vec![0x15; 40]),
         ("truncated_header", LinkType::ETHERNET, vec![0; 10]),

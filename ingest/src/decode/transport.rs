@@ -5,21 +5,21 @@ use std::net::SocketAddr;
 use etherparse::UdpHeaderSlice;
 
 use super::network::{IpPacket, protocol};
-use super::{Frame, SkipReason, split};
-use crate::packet::{Packet, TcpFlags, Transport, Vantage};
+use super::{Seen, SkipReason, split};
+use crate::packet::{Packet, TcpFlags, Transport};
 
 /// The segment or datagram in the payload of `ip`.
-pub(super) fn parse<'a>(frame: &Frame<'_>, ip: &IpPacket<'a>) -> Result<Packet<'a>, SkipReason> {
+pub(super) fn parse<'a>(seen: Seen, ip: &IpPacket<'a>) -> Result<Packet<'a>, SkipReason> {
     match ip.protocol {
-        protocol::TCP => tcp(frame, ip),
-        protocol::UDP => udp(frame, ip),
-        protocol::ICMP | protocol::ICMPV6 => echo(frame, ip),
+        protocol::TCP => tcp(seen, ip),
+        protocol::UDP => udp(seen, ip),
+        protocol::ICMP | protocol::ICMPV6 => echo(seen, ip),
         _ => Err(SkipReason::OtherIpProtocol),
     }
 }
 
 /// By hand: etherparse wants all options captured, but what is needed stands before them.
-fn tcp<'a>(frame: &Frame<'_>, ip: &IpPacket<'a>) -> Result<Packet<'a>, SkipReason> {
+fn tcp<'a>(seen: Seen, ip: &IpPacket<'a>) -> Result<Packet<'a>, SkipReason> {
     const MIN_HEADER_LEN: usize = 20;
     if ip.payload_len < MIN_HEADER_LEN {
         return Err(SkipReason::Malformed);
@@ -45,10 +45,10 @@ fn tcp<'a>(frame: &Frame<'_>, ip: &IpPacket<'a>) -> Result<Packet<'a>, SkipReaso
         u16::from_be_bytes([header[2], header[3]]),
     ];
     let payload = ip.payload.get(header_len..).unwrap_or_default();
-    Ok(packet(frame, ip, ports, transport, payload, payload_len))
+    Ok(packet(seen, ip, ports, transport, payload, payload_len))
 }
 
-fn udp<'a>(frame: &Frame<'_>, ip: &IpPacket<'a>) -> Result<Packet<'a>, SkipReason> {
+fn udp<'a>(seen: Seen, ip: &IpPacket<'a>) -> Result<Packet<'a>, SkipReason> {
     let header = UdpHeaderSlice::from_slice(ip.payload).map_err(|_| SkipReason::TruncatedHeader)?;
     let header_len = header.slice().len();
     let available = ip
@@ -67,7 +67,7 @@ fn udp<'a>(frame: &Frame<'_>, ip: &IpPacket<'a>) -> Result<Packet<'a>, SkipReaso
     let payload = captured.get(..payload_len).unwrap_or(captured);
     let ports = [header.source_port(), header.destination_port()];
     Ok(packet(
-        frame,
+        seen,
         ip,
         ports,
         Transport::Udp,
@@ -77,7 +77,7 @@ fn udp<'a>(frame: &Frame<'_>, ip: &IpPacket<'a>) -> Result<Packet<'a>, SkipReaso
 }
 
 /// An echo request or reply (RFC 792; RFC 4443, section 4). The other messages of ICMP are no flow.
-fn echo<'a>(frame: &Frame<'_>, ip: &IpPacket<'a>) -> Result<Packet<'a>, SkipReason> {
+fn echo<'a>(seen: Seen, ip: &IpPacket<'a>) -> Result<Packet<'a>, SkipReason> {
     const HEADER_LEN: usize = 8;
     const ECHO: u8 = 8;
     const ECHO_REPLY: u8 = 0;
@@ -97,11 +97,11 @@ fn echo<'a>(frame: &Frame<'_>, ip: &IpPacket<'a>) -> Result<Packet<'a>, SkipReas
     let sequence = u16::from_be_bytes([header[6], header[7]]);
     let transport = Transport::Echo { sequence, is_reply };
     let payload = ip.payload.get(HEADER_LEN..).unwrap_or_default();
-    Ok(packet(frame, ip, [id; 2], transport, payload, payload_len))
+    Ok(packet(seen, ip, [id; 2], transport, payload, payload_len))
 }
 
 fn packet<'a>(
-    frame: &Frame<'_>,
+    seen: Seen,
     ip: &IpPacket<'a>,
     [source_port, destination_port]: [u16; 2],
     transport: Transport,
@@ -109,9 +109,9 @@ fn packet<'a>(
     payload_len: usize,
 ) -> Packet<'a> {
     Packet {
-        time: frame.time,
-        is_timed: frame.is_timed,
-        vantage: Vantage::Wire,
+        time: seen.time,
+        is_timed: seen.is_timed,
+        vantage: seen.vantage,
         source: SocketAddr::new(ip.source, source_port),
         destination: SocketAddr::new(ip.destination, destination_port),
         transport,

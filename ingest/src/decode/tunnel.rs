@@ -4,59 +4,90 @@
 
 use etherparse::EtherType;
 
-use super::network::{self, IpPacket, protocol};
+use super::network::{IpPacket, protocol};
 use super::{SkipReason, link, split};
 
-/// The IP packet inside `ip`, from its header on, as far as it was captured; `None` where `ip` is no tunnel.
-pub(super) fn inner<'a>(ip: &IpPacket<'a>) -> Option<Result<&'a [u8], SkipReason>> {
-    match ip.protocol {
-        protocol::IP_IN_IP | protocol::IPV6_IN_IP => Some(Ok(ip.payload)),
-        protocol::GRE => Some(gre(ip.payload)),
-        protocol::UDP => overlay(ip.payload).map(Ok),
-        _ => None,
-    }
+/// What is inside a packet.
+pub(super) struct Inside<'a> {
+    /// The IP packet from its header on, as far as it was captured.
+    pub(super) bytes: &'a [u8],
+    /// The number of the virtual network, of an overlay.
+    pub(super) network: Option<u32>,
 }
 
-/// The IP packet in a datagram of an overlay. Anybody may send datagrams to its port: what holds no IP packet is one.
-fn overlay(datagram: &[u8]) -> Option<&[u8]> {
+/// What is inside `ip`; `None` where it is no tunnel.
+pub(super) fn inside<'a>(ip: &IpPacket<'a>) -> Option<Result<Inside<'a>, SkipReason>> {
+    let bytes = match ip.protocol {
+        protocol::IP_IN_IP | protocol::IPV6_IN_IP => Ok(ip.payload),
+        protocol::GRE => gre(ip.payload),
+        protocol::UDP => return overlay(ip.payload),
+        _ => return None,
+    };
+    Some(bytes.map(|bytes| Inside {
+        bytes,
+        network: None,
+    }))
+}
+
+/// What is inside a datagram of an overlay. Anybody may send datagrams to its port: one without its header, bit for bit,
+/// is none.
+fn overlay(datagram: &[u8]) -> Option<Result<Inside<'_>, SkipReason>> {
     /// The registered one, and Linux's own from before.
     const VXLAN_PORTS: [u16; 2] = [4789, 8472];
     const GENEVE_PORT: u16 = 6081;
-    let (header, payload) = split::<8>(datagram).ok()?;
-    let bytes = match u16::from_be_bytes([header[2], header[3]]) {
-        port if VXLAN_PORTS.contains(&port) => vxlan(payload),
-        GENEVE_PORT => geneve(payload),
-        _ => None,
-    }?;
-    network::parse(bytes, bytes.len()).is_ok().then_some(bytes)
+    let (udp, payload) = split::<8>(datagram).ok()?;
+    let (header, rest) = split::<8>(payload).ok()?;
+    let bytes = match u16::from_be_bytes([udp[2], udp[3]]) {
+        port if VXLAN_PORTS.contains(&port) && is_vxlan(header) => {
+            link::ethernet(rest, link::MAX_LINK_HEADERS)
+        }
+        GENEVE_PORT => geneve(header, rest)?,
+        _ => return None,
+    };
+    let network = u32::from_be_bytes([0, header[4], header[5], header[6]]);
+    Some(bytes.map(|bytes| Inside {
+        bytes,
+        network: Some(network),
+    }))
 }
 
-fn vxlan(packet: &[u8]) -> Option<&[u8]> {
-    /// The bit that says that there is an identifier; it and that of group policies are the only ones in use.
-    const HAS_IDENTIFIER: u8 = 0x08;
+fn is_vxlan(header: [u8; 8]) -> bool {
+    /// The bit that says that there is a number, and the one that says that there is the number of a policy too.
+    const HAS_NUMBER: u8 = 0x08;
     const HAS_POLICY: u8 = 0x80;
-    let (header, frame) = split::<8>(packet).ok()?;
-    let is_vxlan = header[0] & !HAS_POLICY == HAS_IDENTIFIER && header[7] == 0;
-    is_vxlan
-        .then(|| link::ethernet(frame, link::MAX_LINK_HEADERS).ok())
-        .flatten()
+    let is_plain = header[0] == HAS_NUMBER && header[1..4] == [0; 3];
+    (is_plain || header[0] == HAS_NUMBER | HAS_POLICY) && header[7] == 0
 }
 
-fn geneve(packet: &[u8]) -> Option<&[u8]> {
-    /// Version and length of the options in words; messages about the tunnel itself have the highest bit behind it.
+/// `None` where it is no header of Geneve.
+fn geneve(header: [u8; 8], rest: &[u8]) -> Option<Result<&[u8], SkipReason>> {
+    /// The first two bits are the version, the others the length of the options in words.
     const VERSION: u8 = 0xC0;
+    /// Bits that say that this is about the tunnel itself, and that an option must be understood; the others are zero.
     const CONTROL: u8 = 0x80;
-    let (header, rest) = split::<8>(packet).ok()?;
-    if header[0] & VERSION != 0 || header[1] & CONTROL != 0 || header[7] != 0 {
+    const CRITICAL: u8 = 0x40;
+    const IPV4: u16 = 0x0800;
+    const IPV6: u16 = 0x86DD;
+    let protocol = u16::from_be_bytes([header[2], header[3]]);
+    if header[0] & VERSION != 0
+        || header[1] & !(CONTROL | CRITICAL) != 0
+        || !matches!(protocol, ETHERNET | IPV4 | IPV6)
+        || header[7] != 0
+    {
         return None;
     }
-    let frame = rest.get(4 * usize::from(header[0] & !VERSION)..)?;
-    by_protocol(u16::from_be_bytes([header[2], header[3]]), frame).ok()
+    if header[1] & CONTROL != 0 {
+        return Some(Err(SkipReason::NotIp));
+    }
+    let frame = after(rest, 4 * usize::from(header[0] & !VERSION));
+    Some(frame.and_then(|frame| by_protocol(protocol, frame)))
 }
+
+/// The ether type that stands for an Ethernet frame.
+const ETHERNET: u16 = 0x6558;
 
 /// What follows a header with an ether type, of which one stands for Ethernet itself.
 fn by_protocol(protocol: u16, bytes: &[u8]) -> Result<&[u8], SkipReason> {
-    const ETHERNET: u16 = 0x6558;
     match protocol {
         ETHERNET => link::ethernet(bytes, link::MAX_LINK_HEADERS),
         other => link::by_ether_type(EtherType(other), bytes, link::MAX_LINK_HEADERS),
@@ -78,7 +109,10 @@ fn gre(packet: &[u8]) -> Result<&[u8], SkipReason> {
     const ERSPAN: u16 = 0x88BE;
     const ERSPAN_III: u16 = 0x22EB;
     const PPP: u16 = 0x880B;
+    // What routers say to each other: that they are there, CDP, NHRP.
     const KEEPALIVE: u16 = 0;
+    const DISCOVERY: u16 = 0x2000;
+    const NEXT_HOPS: u16 = 0x2001;
     let (header, rest) = split::<4>(packet)?;
     let flags = u16::from_be_bytes([header[0], header[1]]);
     let protocol = u16::from_be_bytes([header[2], header[3]]);
@@ -104,11 +138,12 @@ fn gre(packet: &[u8]) -> Result<&[u8], SkipReason> {
         ERSPAN if !has(flag::SEQUENCE) => link::ethernet(rest, link::MAX_LINK_HEADERS),
         ERSPAN => link::ethernet(after(rest, 8)?, link::MAX_LINK_HEADERS),
         ERSPAN_III => erspan_iii(rest),
-        KEEPALIVE if rest.is_empty() => Err(SkipReason::NotIp),
+        KEEPALIVE | DISCOVERY | NEXT_HOPS => Err(SkipReason::NotIp),
+        ETHERNET => by_protocol(ETHERNET, rest),
         other => match by_protocol(other, rest) {
             // The frames of an access point, say.
             Err(SkipReason::NotIp) => Err(SkipReason::Tunnel),
-            inner => inner,
+            inside => inside,
         },
     }
 }

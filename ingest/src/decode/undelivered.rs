@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 
 use super::network::{self, IpPacket, protocol};
-use super::{Frame, split};
+use super::{Seen, split};
 use crate::packet::Undelivered;
 
 /// The TCP segment that a "destination unreachable" message (RFC 792; RFC 4443, section 3.1) is about. It quotes the
 /// segment's IP header and at least eight bytes behind it: ports and sequence number.
-pub(super) fn parse(frame: &Frame<'_>, ip: &IpPacket<'_>) -> Option<Undelivered> {
+pub(super) fn parse(seen: Seen, ip: &IpPacket<'_>) -> Option<Undelivered> {
     const HEADER_LEN: usize = 8;
     const UNREACHABLE: u8 = 3;
     const FRAGMENTATION_NEEDED: u8 = 4;
@@ -29,7 +29,8 @@ pub(super) fn parse(frame: &Frame<'_>, ip: &IpPacket<'_>) -> Option<Undelivered>
     let (start, _) = split::<8>(segment.payload).ok()?;
     let port = |at: usize| u16::from_be_bytes([start[at], start[at + 1]]);
     Some(Undelivered {
-        time: frame.time,
+        time: seen.time,
+        vantage: seen.vantage,
         source: SocketAddr::new(segment.source, port(0)),
         destination: SocketAddr::new(segment.destination, port(2)),
         seq: u32::from_be_bytes([start[4], start[5], start[6], start[7]]),

@@ -18,8 +18,9 @@ use crate::tcp::{End, Side};
 /// not make millions of them.
 const MAX_EMPTY_ROWS: i64 = 360;
 
-/// A FIN without an acknowledgment is sent again for minutes, with pauses that double: so long is waited for each.
-const LAST_ACK_TIMEOUT: Nanos = 60_000_000_000;
+/// A FIN without an acknowledgment is sent again with pauses that double, up to two minutes (RFC 6298): so long is waited
+/// for each.
+const LAST_ACK_TIMEOUT: Nanos = 130_000_000_000;
 
 /// How far behind a SYN data can be that is seen before it.
 const MAX_BEHIND_SYN: u32 = 1 << 20;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::event::Socket;
-use crate::packet::{Direction, Nanos, Packet, Transport, Vantage};
+use crate::packet::{Direction, Nanos, Packet, Transport, Undelivered, Vantage};
 
 /// The protocol of a flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -43,8 +43,9 @@ impl Protocol {
 /// Tells connections apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Key {
-    /// On a wire both directions are one connection: the smaller address stands first.
-    Wire(Protocol, SocketAddr, SocketAddr),
+    /// On a wire, in a virtual network if it has a number, both directions are one connection: the smaller address
+    /// stands first.
+    Wire(Protocol, Option<u32>, SocketAddr, SocketAddr),
     /// At a socket (namespace, local address, remote address): on loopback the two ends of a connection are two
     /// connections. The cookie is no part of it, since packets of a handshake come with the listener's.
     Socket(Protocol, u32, SocketAddr, SocketAddr),
@@ -64,7 +65,10 @@ impl Key {
             ..
         } = *packet;
         match packet.vantage {
-            Vantage::Wire => Self::on_wire(protocol, [source, destination]),
+            Vantage::Wire => Self::on_wire(protocol, None, [source, destination]),
+            Vantage::Overlay(number) => {
+                Self::on_wire(protocol, Some(number), [source, destination])
+            }
             Vantage::Socket {
                 netns,
                 direction: Direction::Sent,
@@ -78,8 +82,18 @@ impl Key {
         }
     }
 
-    pub(super) fn on_wire(protocol: Protocol, [one, other]: [SocketAddr; 2]) -> Self {
-        Self::Wire(protocol, one.min(other), one.max(other))
+    fn on_wire(protocol: Protocol, overlay: Option<u32>, [one, other]: [SocketAddr; 2]) -> Self {
+        Self::Wire(protocol, overlay, one.min(other), one.max(other))
+    }
+
+    /// That of the connection whose segment did not arrive.
+    pub(super) fn of_undelivered(undelivered: &Undelivered) -> Self {
+        let ends = [undelivered.source, undelivered.destination];
+        let overlay = match undelivered.vantage {
+            Vantage::Overlay(number) => Some(number),
+            Vantage::Wire | Vantage::Socket { .. } => None,
+        };
+        Self::on_wire(Protocol::Tcp, overlay, ends)
     }
 
     pub(super) fn of_socket(protocol: Protocol, socket: &Socket) -> Self {

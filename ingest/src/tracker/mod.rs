@@ -74,7 +74,8 @@ pub struct Settings {
     pub udp_idle_timeout: Nanos,
     /// A TCP connection known by its packets alone that is silent for this long is given up as `timeout`.
     pub tcp_idle_timeout: Nanos,
-    /// How long a connection on a wire is kept after its end, for packets that come late.
+    /// How long a connection on a wire is kept after its end, for packets that come late; longer while a FIN of it is not
+    /// acknowledged, which will be sent again.
     pub wire_linger: Nanos,
     /// How long a connection of a local socket is kept after its end, for packets still on their way from the kernel.
     pub live_linger: Nanos,
@@ -199,8 +200,7 @@ impl Tracker {
     /// answer goes on (RFC 5461).
     pub fn undelivered(&mut self, undelivered: &Undelivered, sink: &mut dyn Sink) {
         self.tick(undelivered.time, sink);
-        let ends = [undelivered.source, undelivered.destination];
-        let Some(id) = self.table.find(&Key::on_wire(Protocol::Tcp, ends)) else {
+        let Some(id) = self.table.find(&Key::of_undelivered(undelivered)) else {
             return;
         };
         if let Some(connection) = self.table.get_mut(id) {
@@ -310,7 +310,7 @@ impl Tracker {
         let mut connection = Connection::new(id, key, ends, packet.time, self.now);
         connection.opener = opened_by_source.map(|_| Side::Initiator);
         match packet.vantage {
-            Vantage::Wire => connection.count_packets(&self.output.settings),
+            Vantage::Wire | Vantage::Overlay(_) => connection.count_packets(&self.output.settings),
             Vantage::Socket {
                 netns,
                 cookie,

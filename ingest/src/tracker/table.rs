@@ -11,6 +11,9 @@ use super::connection::Connection;
 use super::key::{ConnIds, Key};
 use crate::packet::Nanos;
 
+/// So many are looked at for one that has ended, before one that has not is given up.
+const NEAR_THE_FRONT: usize = 16;
+
 /// Connections and their timers.
 pub(super) struct Table {
     connections: FxHashMap<i64, Box<Connection>>,
@@ -91,8 +94,15 @@ impl Table {
         Some(connection)
     }
 
-    /// A connection that was not active lately.
+    /// A connection that was not active lately; one that has ended, where there is one near the front.
     pub(super) fn idle_longest(&mut self) -> Option<i64> {
+        let ended = self.queue.iter().take(NEAR_THE_FRONT).position(|id| {
+            let connection = self.connections.get(id);
+            connection.is_some_and(|connection| connection.ending.is_some())
+        });
+        if let Some(place) = ended {
+            return self.queue.remove(place);
+        }
         while let Some(id) = self.queue.pop_front() {
             match self.connections.get_mut(&id) {
                 Some(connection) if connection.was_active => {

@@ -31,6 +31,8 @@ struct End {
     half: HalfTrip,
     has_sent_syn: bool,
     has_answered_syn: bool,
+    /// Whether it has sent anything but SYNs and resets: it has, or had, a connection.
+    has_sent_more: bool,
     has_sent_fin: bool,
     /// Whether the other end has acknowledged that.
     is_fin_acknowledged: bool,
@@ -88,6 +90,14 @@ impl Wire {
         let is_fin = segment.flags.contains(TcpFlags::FIN);
         if is_syn {
             self.syn(segment, flow);
+        } else if !is_reset {
+            self.ends[side].has_sent_more = true;
+        }
+        if is_reset {
+            // Nobody waits for anything any more.
+            for end in &mut self.ends {
+                end.is_fin_acknowledged |= end.has_sent_fin;
+            }
         }
         // The number in a reset is not always one of the stream, nor is its payload (a message of some firewalls).
         if !is_reset {
@@ -155,7 +165,9 @@ impl Wire {
             .half
             .acknowledged(segment.time, ack);
         let other = &mut self.ends[1 - index(segment.side)];
-        other.is_fin_acknowledged |= other.has_sent_fin && other.sequence.next() == Some(ack);
+        let is_beyond = |next: u32| ack.wrapping_sub(next).cast_signed() >= 0;
+        other.is_fin_acknowledged |=
+            other.has_sent_fin && other.sequence.next().is_some_and(is_beyond);
         let both_sent_syn = self.ends.iter().all(|end| end.has_sent_syn);
         let is_of_opener = opener == Some(segment.side);
         let is_handshake = both_sent_syn && is_of_opener && !segment.flags.contains(TcpFlags::RST);
@@ -177,8 +189,10 @@ impl Wire {
         let other = &self.ends[1 - index(segment.side)];
         // What an earlier connection of the same addresses left over is reset with its own number by who waits for the
         // answer to a SYN (RFC 9293, section 3.5.1), and goes on waiting.
-        let is_waiting = sender.has_sent_syn && !other.has_sent_syn;
-        if is_waiting && sender.sequence.next() != Some(segment.seq) {
+        let has_only_asked =
+            sender.has_sent_syn && !sender.has_answered_syn && !sender.has_sent_more;
+        let is_answered = other.has_sent_syn;
+        if has_only_asked && !is_answered && sender.sequence.next() != Some(segment.seq) {
             return None;
         }
         let answers_syn =

@@ -40,19 +40,15 @@ fn datagrams_to_the_port_of_an_overlay_may_be_others() {
     let frame = ethernet(0x0800, &ip);
     for (port, payload) in [
         (4789, b"hello, world, hello".to_vec()),
-        // No identifier, something where nothing may be, ARP inside, nothing inside.
+        // No number, something where nothing may be, another port.
         (4789, with_header(&[0, 0, 0, 0, 0, 0, 7, 0], &frame)),
         (4789, with_header(&[8, 0, 0, 0, 0, 0, 7, 1], &frame)),
-        (
-            4789,
-            with_header(&[8, 0, 0, 0, 0, 0, 7, 0], &ethernet(0x0806, &[0; 28])),
-        ),
-        (4789, vec![8, 0, 0, 0, 0, 0, 7, 0]),
+        (4789, with_header(&[8, 0, 1, 0, 0, 0, 7, 0], &frame)),
         (4790, with_header(&[8, 0, 0, 0, 0, 0, 7, 0], &frame)),
-        // Another version, a message about the tunnel, options that are not there.
+        // Another version, unknown bits, another protocol.
         (6081, with_header(&[0x40, 0, 8, 0, 0, 0, 7, 0], &ip)),
-        (6081, with_header(&[0, 0x80, 8, 0, 0, 0, 7, 0], &ip)),
-        (6081, with_header(&[0x3F, 0, 8, 0, 0, 0, 7, 0], &ip)),
+        (6081, with_header(&[0, 0x20, 8, 0, 0, 0, 7, 0], &ip)),
+        (6081, with_header(&[0, 0, 8, 6, 0, 0, 7, 0], &ip)),
     ] {
         let seen = decode(LinkType::RAW, &overlay(port, &payload)).unwrap();
         assert_eq!((seen.destination.port(), seen.payload), (port, payload));
@@ -133,6 +129,27 @@ fn what_cannot_be_opened_is_lost_and_what_holds_no_ip_is_not() {
         ("malformed", ip_with(4, &[0x15; 40])),
         ("tunnel", gre(&[0, 0, 0x90, 0], &[0; 28])),
         ("not_ip", gre(&[0, 0, 0, 0], &[])),
+        // Discovery in a mirrored frame and beside it, of the next hop too.
+        (
+            "not_ip",
+            gre(&[0, 0, 0x65, 0x58], &ethernet(0x88cc, &[0; 28])),
+        ),
+        ("not_ip", gre(&[0, 0, 0x20, 0x00], &[2; 28])),
+        ("not_ip", gre(&[0, 0, 0x20, 0x01], &[2; 28])),
+        // What an overlay carries besides IP, and what was cut.
+        (
+            "arp",
+            overlay(
+                4789,
+                &with_header(&[8, 0, 0, 0, 0, 0, 7, 0], &ethernet(0x0806, &[0; 28])),
+            ),
+        ),
+        ("truncated_header", overlay(4789, &[8, 0, 0, 0, 0, 0, 7, 0])),
+        ("not_ip", overlay(6081, &[0, 0x80, 8, 0, 0, 0, 7, 0])),
+        (
+            "truncated_header",
+            overlay(6081, &with_header(&[0x3F, 0, 8, 0, 0, 0, 7, 0], &ip)),
+        ),
         ("arp", gre(&[0, 0, 8, 6], &[0; 28])),
         // An acknowledgment of PPTP, and LCP.
         (
@@ -179,4 +196,33 @@ fn fragments_within_fragments_come_together() {
     let last = seen.pop().unwrap();
     assert_eq!(last, Ok(expected_udp_v4(&[7; 100])));
     assert!(seen.iter().all(|earlier| *earlier == Err("fragment")));
+}
+
+#[test]
+fn the_same_addresses_in_two_overlays_are_not_the_same() {
+    let whole = udp_v4(&[7; 100]);
+    let pieces = fragments_v4(&whole, 64);
+    let in_network = |number: u8, packet: &[u8]| {
+        overlay(
+            4789,
+            &with_header(&[8, 0, 0, 0, 0, 0, number, 0], &ethernet(0x0800, packet)),
+        )
+    };
+    let mut decoder = Decoder::new();
+    let mut vantages = Vec::new();
+    for (number, piece) in [(7, 0), (8, 1), (8, 0), (7, 1)] {
+        let bytes = in_network(number, &pieces[piece]);
+        let frame = Frame {
+            time: 0,
+            is_timed: true,
+            link_type: LinkType::RAW,
+            bytes: &bytes,
+            original_len: bytes.len() as u32,
+        };
+        if let Decoded::Packet(packet) = decoder.decode(&frame, &mut Ledger::default()) {
+            assert_eq!(packet.payload, [7; 100]);
+            vantages.push(packet.vantage);
+        }
+    }
+    assert_eq!(vantages, [Vantage::Overlay(8), Vantage::Overlay(7)]);
 }

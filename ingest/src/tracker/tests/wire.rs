@@ -474,6 +474,7 @@ fn what_icmp_says_of_a_syn_ends_the_connection_and_of_data_it_does_not() {
                 tracker.packet(&packet.packet(Vantage::Wire), &mut rows);
             }
             let undelivered = Undelivered {
+                vantage: Vantage::Wire,
                 time: 5 * MS,
                 source: client(),
                 destination: server(),
