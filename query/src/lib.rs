@@ -54,6 +54,7 @@ mod sample;
 pub mod scripts;
 mod session;
 mod size;
+mod small_numbers;
 mod statement;
 mod table;
 

@@ -1,4 +1,4 @@
-//! Counting different texts by digests of them.
+//! Counting different texts, and different rows of values, by digests of them.
 //!
 //! `count(DISTINCT path)` has to tell texts apart, and needs none of them: 16 bytes stand for each, which take less memory
 //! than the text, and are hashed and compared as one integer. Two texts have the same digest once in 2^128, and nobody
@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray as _, Decimal128Array};
 use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType};
+use arrow::row::{RowConverter, SortField};
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result, exec_err};
 use datafusion::logical_expr::{
@@ -17,7 +18,8 @@ use datafusion::logical_expr::{
 };
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
-/// The same plan, in which different texts that are not dictionary-encoded are counted by digest.
+/// The same plan, in which different texts that are not dictionary-encoded, and different rows of values
+/// (`count(DISTINCT (a, b))`), are counted by digest. (Of each such row `DataFusion` would keep the whole batch.)
 ///
 /// It belongs before the planner's own rules, which make a grouping of what is counted, unless it has another name.
 pub(crate) fn count_by_digest(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -71,14 +73,21 @@ fn counted(call: &Expr, input: &DFSchema, digest: &Arc<ScalarUDF>) -> Option<Exp
         return None;
     };
     // What has no type yet is left alone.
-    if text.get_type(input).ok()? != DataType::Utf8 {
+    let kind = text.get_type(input).ok()?;
+    let is_row =
+        matches!(kind, DataType::Struct(_)) && RowConverter::supports_fields(&[row_of(&kind)]);
+    if kind != DataType::Utf8 && !is_row {
         return None;
     }
     *text = digest.call(vec![text.clone()]);
     Some(counted)
 }
 
-/// A digest of a text, which cannot be called by name. Each has a key of its own.
+fn row_of(kind: &DataType) -> SortField {
+    SortField::new(kind.clone())
+}
+
+/// A digest of a text or of a row of values, which cannot be called by name. Each has a key of its own.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Digest {
     signature: Signature,
@@ -90,14 +99,14 @@ impl Digest {
         // The only randomness of the standard library.
         let random = || RandomState::new().build_hasher().finish();
         Self {
-            signature: Signature::exact(vec![DataType::Utf8], Volatility::Immutable),
+            signature: Signature::any(1, Volatility::Immutable),
             key: (random(), random()),
         }
     }
 
-    fn of(&self, text: &str) -> i128 {
+    fn of(&self, bytes: &[u8]) -> i128 {
         let mut hasher = SipHasher13::new_with_keys(self.key.0, self.key.1);
-        hasher.write(text.as_bytes());
+        hasher.write(bytes);
         i128::from_ne_bytes(hasher.finish128().as_u128().to_ne_bytes())
     }
 }
@@ -118,16 +127,20 @@ impl ScalarUDFImpl for Digest {
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let arrays = ColumnarValue::values_to_arrays(&arguments.args)?;
-        let Some(texts) = arrays
-            .first()
-            .and_then(|array| array.as_string_opt::<i32>())
-        else {
-            return exec_err!("{} takes one text", self.name());
+        let [values] = arrays.as_slice() else {
+            return exec_err!("{} takes one value", self.name());
         };
-        let digests = texts
-            .iter()
-            .map(|text| text.map_or(0, |text| self.of(text)));
-        let digests = Decimal128Array::new(digests.collect(), texts.nulls().cloned());
+        let digests = if let Some(texts) = values.as_string_opt::<i32>() {
+            let texts = texts.iter();
+            texts
+                .map(|text| text.map_or(0, |text| self.of(text.as_bytes())))
+                .collect()
+        } else {
+            let rows = RowConverter::new(vec![row_of(values.data_type())])?
+                .convert_columns(std::slice::from_ref(values))?;
+            rows.iter().map(|row| self.of(row.as_ref())).collect()
+        };
+        let digests = Decimal128Array::new(digests, values.nulls().cloned());
         let digests: ArrayRef = Arc::new(digests.with_data_type(digest_type()));
         Ok(ColumnarValue::Array(digests))
     }
@@ -146,10 +159,14 @@ mod tests {
     fn texts_differ_by_digest_as_they_do() {
         let digest = Digest::new();
         let texts: Vec<String> = (0..10_000).map(|number| format!("/{number}")).collect();
-        let digests: HashSet<i128> = texts.iter().map(|text| digest.of(text)).collect();
+        let digests: HashSet<i128> = texts
+            .iter()
+            .map(|text| digest.of(text.as_bytes()))
+            .collect();
         assert_eq!(digests.len(), texts.len());
-        assert!(texts.iter().all(|text| digests.contains(&digest.of(text))));
-        assert_ne!(digest.of(""), digest.of("\0"));
+        let is_known = |text: &String| digests.contains(&digest.of(text.as_bytes()));
+        assert!(texts.iter().all(is_known));
+        assert_ne!(digest.of(b""), digest.of(b"\0"));
     }
 
     #[test]

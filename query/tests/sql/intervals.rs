@@ -75,3 +75,29 @@ async fn intervals_are_durations_in_filters_joins_and_windows() {
         .await;
     assert!(!plan.contains("IntervalMonthDayNano"), "{plan}");
 }
+
+/// A day has 24 hours and a month 30 days, as in `PostgreSQL`.
+#[tokio::test]
+async fn durations_are_compared_with_intervals_and_counted_in_seconds() {
+    let bench = Bench::new().await;
+    bench.append_http(100);
+    bench.store.flush().await.unwrap();
+    let first = "(SELECT min(time) FROM http_events)";
+    for (sql, expected) in [
+        ("SELECT count(*) FROM http_events a CROSS JOIN (SELECT min(time) AS first FROM http_events) \
+          WHERE time - first > INTERVAL '90 seconds'".to_owned(), "9"),
+        ("SELECT count(*) FROM http_events a CROSS JOIN (SELECT min(time) - INTERVAL '25 hours' AS first FROM http_events) \
+          WHERE INTERVAL '1 day' < time - first".to_owned(), "100"),
+        ("SELECT count(*) FILTER (WHERE time - first > INTERVAL '1 month'), \
+                 count(*) FILTER (WHERE time - first <= INTERVAL '30 days'), \
+                 count(*) FILTER (WHERE time - first BETWEEN INTERVAL '0 days' AND INTERVAL '1 month') FROM http_events \
+          CROSS JOIN (SELECT min(time) - INTERVAL '29 days 86370 seconds' AS first FROM http_events)".to_owned(), "69, 31, 31"),
+        (format!("SELECT max(time) - min(time) = INTERVAL '99 seconds' FROM http_events WHERE time >= {first}"), "true"),
+        ("SELECT count(*) FROM (SELECT time - lag(time) OVER (ORDER BY time) AS gap FROM http_events) \
+          WHERE gap >= INTERVAL '1 second'".to_owned(), "99"),
+        ("SELECT extract(epoch FROM max(time) + INTERVAL '5189 microseconds' - min(time)) FROM http_events".to_owned(), "99.005189"),
+        ("SELECT date_part('epoch', NULLIF(max(time) - min(time), INTERVAL '0 seconds')) FROM http_events".to_owned(), "99.0"),
+    ] {
+        assert_eq!(bench.rows(&sql).await, [expected], "{sql}");
+    }
+}

@@ -304,3 +304,61 @@ async fn joins_hand_on_what_they_are_asked_for() {
             .all(|field| !field.name().contains("key"))
     );
 }
+
+/// Ports and statuses are numbers of 16 bits without a sign; what is computed of them is not.
+#[tokio::test]
+async fn differences_of_small_numbers_have_a_sign() {
+    let bench = bench().await;
+    for (sql, answer) in [
+        (
+            "SELECT count(*) FROM http_events WHERE server_port - client_port < 0",
+            "300",
+        ),
+        (
+            "SELECT min(d), max(d) FROM (SELECT status - lag(status) OVER (ORDER BY time, conn_id) AS d FROM http_events)",
+            "-300, 300",
+        ),
+        (
+            "SELECT max(client_port * client_port), max(client_port + client_port + server_port) FROM http_events",
+            "1600000000, 80080",
+        ),
+        (
+            "SELECT sum(a.server_port - b.client_port) / count(*) FROM http_events a JOIN http_events b ON a.conn_id = b.conn_id",
+            "-39920",
+        ),
+        (
+            "SELECT d, count(*) FROM (SELECT server_port - client_port AS d FROM http_events) GROUP BY d HAVING d < -1",
+            "-39920, 300",
+        ),
+    ] {
+        assert_eq!(bench.rows(sql).await, [answer], "{sql}");
+    }
+    let request = QueryRequest::new("SELECT server_port - client_port FROM http_events LIMIT 1");
+    let answer = bench.engine.query(request).await.unwrap();
+    let name = answer.schema.field(0).name();
+    assert_eq!(name, "http_events.server_port - http_events.client_port");
+}
+
+/// Rows of values are told apart as their values are, NULL among them.
+#[tokio::test]
+async fn different_rows_of_values_are_counted() {
+    let bench = bench().await;
+    for (counted, grouped) in [
+        ("(status, client_port)", "status, client_port"),
+        ("(path, status, host)", "path, status, host"),
+        ("(ttfb_ns, status)", "ttfb_ns, status"),
+    ] {
+        let sql = format!(
+            "SELECT count(DISTINCT {counted}) AS rows, count(DISTINCT path) AS paths FROM http_events"
+        );
+        let of_groups = format!(
+            "SELECT count(*), (SELECT count(DISTINCT path) FROM http_events) \
+             FROM (SELECT {grouped} FROM http_events GROUP BY {grouped})"
+        );
+        assert_eq!(
+            bench.rows(&sql).await,
+            bench.rows(&of_groups).await,
+            "{sql}"
+        );
+    }
+}
