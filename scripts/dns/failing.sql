@@ -1,6 +1,7 @@
 -- DNS lookups that failed, by name and answer
 --
--- Any answer but NOERROR, and none at all. Counts the lookups that processes here sent, and those of imported traffic.
+-- Any answer but NOERROR, none at all, and what is no valid DNS (`error`). Counts the lookups that processes here sent,
+-- and those of imported traffic.
 --
 -- @param nxdomain boolean = true
 --     Whether names that do not exist (NXDOMAIN) count: search domains make many of them that harm nobody.
@@ -9,7 +10,9 @@
 -- @check 1..10000
 
 -- @result By name
-SELECT qname, qtype, coalesce(rcode, outcome) AS answer, count(*) AS lookups,
+SELECT qname, qtype,
+       CASE WHEN rcode = 'NOERROR' THEN outcome ELSE coalesce(rcode, outcome) END AS answer,
+       count(*) AS lookups,
        count(DISTINCT coalesce(service, workload, process, client_ip)) AS askers, max(time) AS last
 FROM dns_events
 WHERE $__timeFilter(time) AND (role IS NULL OR role <> 'server')
@@ -20,7 +23,8 @@ LIMIT $rows;
 
 -- @result Over time
 -- @draw timeseries x=time y=lookups by=answer
-SELECT time_bucket($__interval, time) AS time, coalesce(rcode, outcome) AS answer, count(*) AS lookups
+SELECT time_bucket($__interval, time) AS time,
+       CASE WHEN rcode = 'NOERROR' THEN outcome ELSE coalesce(rcode, outcome) END AS answer, count(*) AS lookups
 FROM dns_events
 WHERE $__timeFilter(time) AND (role IS NULL OR role <> 'server')
   AND (rcode <> 'NOERROR' OR outcome IN ('timeout', 'unanswered', 'error')) AND ($nxdomain OR rcode IS NULL OR rcode <> 'NXDOMAIN')

@@ -1,7 +1,7 @@
 -- Who has the most failing lookups, by workload and rcode
 --
--- Any answer but NOERROR, and none at all (`timeout`, `unanswered`), with the share it has of all lookups of the workload.
--- Counts the lookups that processes here sent, and those of imported traffic.
+-- Any answer but NOERROR, none at all (`timeout`, `unanswered`), and what is no valid DNS (`error`), with the share it has
+-- of all lookups of the workload. Counts the lookups that processes here sent, and those of imported traffic.
 --
 -- @param rows integer = 50
 --     Most rows shown.
@@ -10,7 +10,8 @@
 -- @result Leaders
 -- @draw bar x=workload y=failed
 WITH asked AS (
-    SELECT namespace, coalesce(workload, service, process, client_ip) AS workload, coalesce(rcode, outcome) AS rcode, qname
+    SELECT namespace, coalesce(workload, service, process, client_ip) AS workload,
+           CASE WHEN rcode = 'NOERROR' AND outcome = 'error' THEN outcome ELSE coalesce(rcode, outcome) END AS rcode, qname
     FROM dns_events
     WHERE $__timeFilter(time) AND (role IS NULL OR role <> 'server')
 ), answers AS (

@@ -16,7 +16,7 @@ SELECT qname, count(*) AS lookups, count(DISTINCT coalesce(service, workload, pr
        round(quantile(latency_ns, 0.99) / 1e6, 3) AS p99_ms,
        max(time) AS last
 FROM dns_events
-WHERE $__timeFilter(time) AND (role IS NULL OR role <> 'server') AND ($name = '' OR strpos(qname, $name) > 0)
+WHERE $__timeFilter(time) AND (role IS NULL OR role <> 'server') AND ($name = '' OR strpos(qname, lower($name)) > 0)
 GROUP BY qname
 ORDER BY lookups DESC, qname
 LIMIT $rows;

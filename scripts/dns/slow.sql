@@ -19,8 +19,8 @@ LIMIT $rows;
 -- @result Distribution
 -- How many lookups took from `from_ms` up to twice that.
 -- @draw histogram x=from_ms y=lookups
-SELECT power(2, floor(log2(latency_ns / 1e6))) AS from_ms, count(*) AS lookups
+SELECT power(2, floor(log2(greatest(latency_ns, 1) / 1e6))) AS from_ms, count(*) AS lookups
 FROM dns_events
-WHERE $__timeFilter(time) AND (role IS NULL OR role <> 'server') AND latency_ns > 0 AND latency_ns >= $slower
+WHERE $__timeFilter(time) AND (role IS NULL OR role <> 'server') AND latency_ns >= $slower
 GROUP BY 1
 ORDER BY 1;

@@ -21,7 +21,7 @@ ORDER BY 1, 2;
 
 -- @result By status
 -- @draw timeseries x=time y=requests by=status
-SELECT time_bucket($__interval, time) AS time, coalesce(CAST(status AS VARCHAR), outcome) AS status,
+SELECT time_bucket($__interval, time) AS time, CASE WHEN status >= 400 THEN CAST(status AS VARCHAR) ELSE outcome END AS status,
        coalesce(role, 'imported') AS role, count(*) AS requests
 FROM http_events
 WHERE $__timeFilter(time)

@@ -21,7 +21,7 @@ WITH here AS (
     SELECT DISTINCT server_ip, server_port FROM http_events WHERE $__timeFilter(time) AND role = 'server'
 )
 SELECT coalesce(h.host, h.server_ip) AS host, h.method, coalesce(h.route, h.path) AS route,
-       coalesce(CAST(h.status AS VARCHAR), h.outcome) AS status, count(*) AS failed, max(h.time) AS last
+       CASE WHEN h.status >= 400 THEN CAST(h.status AS VARCHAR) ELSE h.outcome END AS status, count(*) AS failed, max(h.time) AS last
 FROM http_events h
 LEFT JOIN here ON h.role = 'client' AND h.server_ip = here.server_ip AND h.server_port = here.server_port
 WHERE $__timeFilter(h.time) AND here.server_ip IS NULL

@@ -11,9 +11,9 @@
 -- @result Distribution
 -- How many requests took from `from_ms` up to twice that.
 -- @draw histogram x=from_ms y=requests
-SELECT power(2, floor(log2(latency_ns / 1e6))) AS from_ms, count(*) AS requests
+SELECT power(2, floor(log2(greatest(latency_ns, 1) / 1e6))) AS from_ms, count(*) AS requests
 FROM http_events
-WHERE $__timeFilter(time) AND (role IS NULL OR role <> 'client') AND latency_ns > 0
+WHERE $__timeFilter(time) AND (role IS NULL OR role <> 'client') AND latency_ns IS NOT NULL
   AND ($service = '' OR coalesce(service, workload, process) = $service)
 GROUP BY 1
 ORDER BY 1;

@@ -27,5 +27,5 @@ WHERE $__timeFilter(time)
   AND ($host = '' OR host = $host) AND ($path = '' OR strpos(path, $path) > 0)
   AND ($method = '' OR method = $method) AND ($status IS NULL OR status = $status)
   AND ($service = '' OR coalesce(service, workload, process) = $service)
-ORDER BY time DESC
+ORDER BY time DESC, conn_id, path
 LIMIT $rows;

@@ -30,5 +30,5 @@ WHERE $__timeFilter(time) AND role = 'server'
         OR ip_in('127.0.0.0/8', src_ip) OR ip_in('169.254.0.0/16', src_ip) OR ip_in('100.64.0.0/10', src_ip)
         OR ip_in('::1/128', src_ip) OR ip_in('fc00::/7', src_ip) OR ip_in('fe80::/10', src_ip)))
 GROUP BY 1, 2, 3
-ORDER BY connections DESC, peer, port
+ORDER BY connections DESC, peer, port, process
 LIMIT $rows;

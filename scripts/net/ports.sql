@@ -13,8 +13,8 @@ WITH requests AS (
     SELECT server_port, coalesce(role, 'unknown') AS role, count(*) AS requests
     FROM http_events WHERE $__timeFilter(time) GROUP BY 1, 2
 ), lookups AS (
-    SELECT server_port, coalesce(role, 'unknown') AS role, count(*) AS lookups
-    FROM dns_events WHERE $__timeFilter(time) GROUP BY 1, 2
+    SELECT server_port, coalesce(role, 'unknown') AS role, transport, count(*) AS lookups
+    FROM dns_events WHERE $__timeFilter(time) GROUP BY 1, 2, 3
 ), ports AS (
     SELECT dst_port, coalesce(role, 'unknown') AS role, protocol, max(l7) AS l7, count(DISTINCT conn_id) AS connections,
            sum(bytes_sent) AS bytes_sent, sum(bytes_received) AS bytes_received, min(coalesce(process, 'unknown')) AS one_process
@@ -26,6 +26,6 @@ SELECT p.dst_port AS port, p.protocol, p.role, p.l7, p.connections,
        p.bytes_sent + p.bytes_received AS bytes, p.bytes_sent, p.bytes_received, p.one_process
 FROM ports p
 LEFT JOIN requests r ON r.server_port = p.dst_port AND r.role = p.role
-LEFT JOIN lookups l ON l.server_port = p.dst_port AND l.role = p.role AND p.protocol = 'udp'
+LEFT JOIN lookups l ON l.server_port = p.dst_port AND l.role = p.role AND l.transport = p.protocol
 ORDER BY bytes DESC NULLS LAST, port, p.protocol, p.role
 LIMIT $rows;

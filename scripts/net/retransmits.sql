@@ -1,7 +1,7 @@
 -- Retransmits and round trip times by peer
 --
--- TCP only. Retransmits are those of the processes here, beside the packets that they sent; round trip times are those
--- that the kernel measured towards the peer.
+-- TCP only. Retransmits are those of the processes here, beside the packets that they sent; of imported traffic those of
+-- both ends, beside all packets. Round trip times are those that the kernel measured towards the peer.
 --
 -- @param process text = ''
 --     Only this service, workload or process; empty for all.
@@ -12,7 +12,8 @@
 -- @result Peers
 WITH seen AS (
     SELECT *, CASE WHEN role = 'server' THEN src_ip ELSE dst_ip END AS peer,
-           CASE WHEN role = 'server' THEN packets_received ELSE packets_sent END AS sent
+           CASE WHEN role IS NULL THEN packets_sent + packets_received
+                WHEN role = 'server' THEN packets_received ELSE packets_sent END AS sent
     FROM flows
     WHERE $__timeFilter(time) AND protocol = 'tcp' AND ($process = '' OR coalesce(service, workload, process) = $process)
 )

@@ -2,7 +2,8 @@
 --
 -- The first thing to ask. Requests are counted once: those that processes here served, and those that they sent to
 -- servers elsewhere. Lookups, connections and bytes are counted for each process that takes part, so a connection
--- between two processes here counts for both. A name that does not exist (NXDOMAIN) is an answer, not a failure.
+-- between two processes here counts for both. A name that does not exist (NXDOMAIN) is an answer, not a failure. The
+-- milliseconds of connections are those until they were established.
 
 -- @result Requests, lookups and connections
 SELECT what, count, failed, p50_ms, p99_ms, bytes
@@ -35,11 +36,14 @@ FROM (
     UNION ALL
     SELECT 4, 'connections', count(DISTINCT conn_id),
            count(DISTINCT conn_id) FILTER (WHERE state IN ('refused', 'reset', 'timeout', 'unreachable')),
-           round(quantile(connect_ns, 0.5) / 1e6, 3),
-           round(quantile(connect_ns, 0.99) / 1e6, 3),
+           round(quantile(connect_ns, 0.5) FILTER (WHERE is_first) / 1e6, 3),
+           round(quantile(connect_ns, 0.99) FILTER (WHERE is_first) / 1e6, 3),
            sum(bytes_sent + bytes_received)
-    FROM flows
-    WHERE $__timeFilter(time)
+    FROM (
+        SELECT *, row_number() OVER (PARTITION BY node, conn_id, role ORDER BY time) = 1 AS is_first
+        FROM flows
+        WHERE $__timeFilter(time)
+    )
 )
 ORDER BY place;
 

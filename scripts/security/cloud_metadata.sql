@@ -16,9 +16,9 @@
 SELECT coalesce(service, workload, process, src_ip) AS process, exe, pid, dst_ip AS address, dst_port AS port,
        count(DISTINCT conn_id) AS connections, sum(bytes_received) AS bytes_received, min(time) AS first, max(time) AS last
 FROM flows
-WHERE $__timeFilter(time) AND array_has(string_to_array($addresses, ','), CAST(dst_ip AS VARCHAR))
+WHERE $__timeFilter(time) AND array_has(string_to_array(replace($addresses, ' ', ''), ','), CAST(dst_ip AS VARCHAR))
 GROUP BY 1, 2, 3, 4, 5
-ORDER BY connections DESC, process, pid, address
+ORDER BY connections DESC, process, pid, address, port, exe
 LIMIT $rows;
 
 -- @result Requests
@@ -26,10 +26,10 @@ SELECT coalesce(service, workload, process, client_ip) AS process, pid, method, 
        count(*) AS requests, max(time) AS last
 FROM http_events
 WHERE $__timeFilter(time)
-  AND (array_has(string_to_array($addresses, ','), CAST(server_ip AS VARCHAR))
-    OR array_has(string_to_array($addresses, ','), split_part(host, ':', 1)) OR host LIKE 'metadata.google.internal%')
+  AND (array_has(string_to_array(replace($addresses, ' ', ''), ','), CAST(server_ip AS VARCHAR))
+    OR array_has(string_to_array(replace($addresses, ' ', ''), ','), split_part(host, ':', 1)) OR host LIKE 'metadata.google.internal%')
 GROUP BY 1, 2, 3, 4, 5, 6
-ORDER BY requests DESC, process, path
+ORDER BY requests DESC, process, path, pid, method, address, status
 LIMIT $rows;
 
 -- @result Lookups

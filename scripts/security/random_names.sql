@@ -1,12 +1,12 @@
 -- Long, random-looking DNS names
 --
--- Malware and tunnels write data into names. A name looks so if its longest label has at least `length` letters with many
--- digits or few vowels among them; a domain, if many different names below it are looked up. Reverse lookups are left out.
+-- Malware and tunnels write data into names. A name looks so if a label of it has at least `length` letters with many digits
+-- or few vowels among them; a domain, if many different names below it are looked up. Reverse lookups are left out.
 -- Counts the lookups that processes here sent, and those of imported traffic.
 --
 -- @from -24h
 -- @param length integer = 20
---     Least length of the longest label.
+--     Least length of such a label.
 -- @check 8..63
 -- @param names integer = 50
 --     Least number of different names below one domain.
@@ -16,18 +16,23 @@
 -- @check 1..10000
 
 -- @result Names
-WITH labels AS (
-    SELECT qname, coalesce(service, workload, process, client_ip) AS asker, time, outcome, rcode,
-           unnest(string_to_array(qname, '.')) AS label
+WITH names AS (
+    SELECT qname, coalesce(service, workload, process, client_ip) AS asker, count(*) AS lookups,
+           max(coalesce(rcode, outcome)) AS answer, max(time) AS last
     FROM dns_events
     WHERE $__timeFilter(time) AND (role IS NULL OR role <> 'server') AND NOT ends_with(qname, '.arpa')
+    GROUP BY 1, 2
+), labels AS (
+    SELECT qname, asker, lookups, answer, last, unnest(string_to_array(qname, '.')) AS label
+    FROM names
 )
-SELECT qname, asker, max(character_length(label)) AS longest_label, count(DISTINCT time) AS lookups,
-       max(coalesce(rcode, outcome)) AS answer, max(time) AS last
+SELECT qname, asker, max(character_length(label)) AS longest_label, max(lookups) AS lookups, max(answer) AS answer,
+       max(last) AS last
 FROM labels
-WHERE character_length(label) >= $length
-  AND (regexp_count(label, '[0-9]') * 5 >= character_length(label) OR regexp_count(label, '[aeiouy]') * 6 <= character_length(label))
 GROUP BY qname, asker
+HAVING bool_or(character_length(label) >= $length
+   AND (regexp_count(label, '[0-9]') * 5 >= character_length(label)
+        OR regexp_count(label, '[aeiouy]') * 6 <= character_length(label)))
 ORDER BY longest_label DESC, qname, asker
 LIMIT $rows;
 

@@ -18,7 +18,7 @@ SELECT process, exe, pid, coalesce(role, 'unknown') AS role,
        count(DISTINCT conn_id) AS connections, sum(bytes_sent + bytes_received) AS bytes,
        min(coalesce(start_time, time)) AS first, max(time) AS last
 FROM flows
-WHERE $__timeFilter(time) AND array_has(string_to_array($names, ','), CAST(process AS VARCHAR))
+WHERE $__timeFilter(time) AND array_has(string_to_array(replace($names, ' ', ''), ','), CAST(process AS VARCHAR))
 GROUP BY 1, 2, 3, 4, 5, 7, 8
 ORDER BY first, pid, peer, port
 LIMIT $rows;
@@ -26,7 +26,7 @@ LIMIT $rows;
 -- @result Lookups
 SELECT process, exe, pid, qname, qtype, coalesce(rcode, outcome) AS answer, count(*) AS lookups, min(time) AS first
 FROM dns_events
-WHERE $__timeFilter(time) AND role = 'client' AND array_has(string_to_array($names, ','), CAST(process AS VARCHAR))
+WHERE $__timeFilter(time) AND role = 'client' AND array_has(string_to_array(replace($names, ' ', ''), ','), CAST(process AS VARCHAR))
 GROUP BY 1, 2, 3, 4, 5, 6
 ORDER BY first, pid, qname
 LIMIT $rows;

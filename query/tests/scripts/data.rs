@@ -265,11 +265,29 @@ impl Machine {
             rtt_ns: Some(14_000_000),
             rtt_min_ns: Some(13_000_000),
             retransmits: Some(2),
+            state: Some("open"),
             dst_name: Some("pay.example".into()),
             ..bytes(
                 opened(flow(at(4), 6, MACHINE, 42_000, "198.51.100.7", 80), &shop()),
                 900,
                 300,
+            )
+        });
+        // It lives on without traffic: what its opening took is in each of its rows.
+        append(Flow {
+            start_time: Some(at(4) - SECOND),
+            connect_ns: Some(15_000_000),
+            packets_sent: Some(0),
+            packets_received: Some(0),
+            state: Some("active"),
+            dst_name: Some("pay.example".into()),
+            ..bytes(
+                opened(
+                    flow(at(14), 6, MACHINE, 42_000, "198.51.100.7", 80),
+                    &shop(),
+                ),
+                0,
+                0,
             )
         });
         append(Flow {
