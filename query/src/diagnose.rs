@@ -199,7 +199,10 @@ impl Diagnosis<'_> {
             .at(self.place_of(name))
             .with_hint(match near {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => "SHOW FUNCTIONS lists them".to_owned(),
+                None => {
+                    "`weir sql --help-functions` lists those of weir, SHOW FUNCTIONS the others"
+                        .to_owned()
+                }
             });
         }
         self.described(QueryErrorKind::Invalid, text)

@@ -33,9 +33,30 @@ struct End {
     has_answered_syn: bool,
     /// Whether it has sent anything but SYNs and resets: it has, or had, a connection.
     has_sent_more: bool,
-    has_sent_fin: bool,
-    /// Whether the other end has acknowledged that.
-    is_fin_acknowledged: bool,
+    fin: Fin,
+}
+
+/// How far the end of what one end sends has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Fin {
+    #[default]
+    NotSent,
+    /// Sent, and to be sent again until it is acknowledged.
+    Outstanding,
+    Settled,
+}
+
+impl End {
+    fn has_sent_fin(&self) -> bool {
+        self.fin != Fin::NotSent
+    }
+
+    /// Its FIN, if it has sent one, need not be sent again.
+    fn settle_fin(&mut self) {
+        if self.has_sent_fin() {
+            self.fin = Fin::Settled;
+        }
+    }
 }
 
 /// The state of a TCP connection as a wire shows it.
@@ -69,9 +90,7 @@ impl Wire {
 
     /// Whether an end has sent a FIN without an acknowledgment: it will be sent again.
     pub(super) fn is_fin_outstanding(&self) -> bool {
-        self.ends
-            .iter()
-            .any(|end| end.has_sent_fin && !end.is_fin_acknowledged)
+        self.ends.iter().any(|end| end.fin == Fin::Outstanding)
     }
 
     /// Takes a segment, counts it in `flow`, and tells if the connection ends by it.
@@ -95,9 +114,7 @@ impl Wire {
         }
         if is_reset {
             // Nobody waits for anything any more.
-            for end in &mut self.ends {
-                end.is_fin_acknowledged |= end.has_sent_fin;
-            }
+            self.ends.iter_mut().for_each(End::settle_fin);
         }
         // The number in a reset is not always one of the stream, nor is its payload (a message of some firewalls).
         if !is_reset {
@@ -121,7 +138,11 @@ impl Wire {
         (flow.rtt_ns, flow.rtt_min_ns) =
             round_trip::whole([&self.ends[0].half, &self.ends[1].half]);
         if is_fin {
-            let is_repeated = std::mem::replace(&mut self.ends[side].has_sent_fin, true);
+            let end = &mut self.ends[side];
+            let is_repeated = end.has_sent_fin();
+            if !is_repeated {
+                end.fin = Fin::Outstanding;
+            }
             // With payload it was counted above.
             flow.totals.retransmits += u64::from(is_repeated && segment.payload_len == 0);
         }
@@ -166,8 +187,9 @@ impl Wire {
             .acknowledged(segment.time, ack);
         let other = &mut self.ends[1 - index(segment.side)];
         let is_beyond = |next: u32| ack.wrapping_sub(next).cast_signed() >= 0;
-        other.is_fin_acknowledged |=
-            other.has_sent_fin && other.sequence.next().is_some_and(is_beyond);
+        if other.sequence.next().is_some_and(is_beyond) {
+            other.settle_fin();
+        }
         let both_sent_syn = self.ends.iter().all(|end| end.has_sent_syn);
         let is_of_opener = opener == Some(segment.side);
         let is_handshake = both_sent_syn && is_of_opener && !segment.flags.contains(TcpFlags::RST);
@@ -179,7 +201,7 @@ impl Wire {
 
     fn end(&self, segment: &Segment<'_>, is_reset: bool) -> Option<FlowEnd> {
         let [initiator, responder] = &self.ends;
-        if initiator.has_sent_fin && responder.has_sent_fin {
+        if initiator.has_sent_fin() && responder.has_sent_fin() {
             return Some(FlowEnd::Closed);
         }
         if !is_reset {

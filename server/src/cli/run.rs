@@ -181,7 +181,9 @@ impl Run {
                 let remarks = reader.batches(request, &mut |batch| tables.shown.push(batch))?;
                 tables.end(&remarks, out)?;
             }
-            return tables.explain(|take| reader.batches(QueryRequest::new(RANGE_SQL), take));
+            return tables.explain(self.param.is_empty(), |take| {
+                reader.batches(QueryRequest::new(RANGE_SQL), take)
+            });
         };
         let mut remarks = Remarks::default();
         let layout = layout(format, &self.script, chosen.len())?;
@@ -262,7 +264,9 @@ impl Run {
         remark(remarks.cut(tables.is_cut));
         remark(remarks.incomplete().as_deref());
         let asked = Asked::query(&QueryRequest::new(RANGE_SQL));
-        tables.explain(|take| online::batches(&server, &asked, take))
+        tables.explain(self.param.is_empty(), |take| {
+            online::batches(&server, &asked, take)
+        })
     }
 }
 
@@ -319,9 +323,11 @@ impl Tables {
         out.flush()
     }
 
-    /// Where no table has a row, says which range has some: the range of a capture file lies long ago.
+    /// Where no table has a row, says which range has some: the range of a capture file lies long ago. With parameters
+    /// the range may not be why.
     fn explain(
         &self,
+        is_range_alone: bool,
         ask: impl FnOnce(Take<'_>) -> Result<Remarks, SqlError>,
     ) -> Result<(), SqlError> {
         if self.has_rows {
@@ -341,11 +347,17 @@ impl Tables {
             Ok(())
         })?;
         if let Some((first, last)) = range {
+            let hint = if is_range_alone {
+                format!(
+                    "nothing in this time range; there are rows from {first} to {last}, so try --from {first}"
+                )
+            } else {
+                format!(
+                    "nothing with these parameters in this time range; there are rows of other kinds or times, from {first} to {last}"
+                )
+            };
             // Standard error may be closed, and this is a hint only.
-            let _ = writeln!(
-                io::stderr(),
-                "weir: nothing in this time range; there are rows from {first} to {last}, so try --from {first}"
-            );
+            let _ = writeln!(io::stderr(), "weir: {hint}");
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! `weir scripts`
 
 use std::fmt::Write as _;
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -70,34 +70,43 @@ impl Scripts {
 
     fn text(&self) -> Result<String, SqlError> {
         let Some(name) = &self.script else {
-            let scripts = match &self.server {
-                Some(server) => online::scripts(server)?,
-                None => {
-                    let library = self.library()?;
-                    let scripts: Vec<Value> = library.list().iter().map(Listed::summary).collect();
-                    json!({ "scripts": scripts })
-                }
-            };
+            let scripts = self.scripts()?;
             return Ok(if self.json {
                 format!("{scripts}\n")
             } else {
                 list(&scripts)
             });
         };
-        let script = match &self.server {
-            Some(server) => online::script(server, name)?,
-            None => {
-                let found = self.library()?.get(name);
-                found.map_err(SqlError::other)?.describe()
-            }
-        };
+        let script = self.described(name)?;
         Ok(if self.json {
             format!("{script}\n")
         } else if self.sql {
-            text_of(&script, "source").to_owned()
+            let source = text_of(&script, "source");
+            if self.server.is_some() && io::stdout().is_terminal() {
+                visible_lines(source)
+            } else {
+                source.to_owned()
+            }
         } else {
             show(&script)
         })
+    }
+
+    fn scripts(&self) -> Result<Value, SqlError> {
+        if let Some(server) = &self.server {
+            return online::scripts(server);
+        }
+        let library = self.library()?;
+        let scripts: Vec<Value> = library.list().iter().map(Listed::summary).collect();
+        Ok(json!({ "scripts": scripts }))
+    }
+
+    fn described(&self, name: &str) -> Result<Value, SqlError> {
+        if let Some(server) = &self.server {
+            return online::script(server, name);
+        }
+        let found = self.library()?.get(name);
+        Ok(found.map_err(SqlError::other)?.describe())
     }
 
     fn library(&self) -> Result<Library, SqlError> {
@@ -120,10 +129,10 @@ fn list(scripts: &Value) -> String {
         .unwrap_or(0);
     let mut text = String::new();
     for script in all {
-        let name = text_of(script, "name");
+        let name = visible(text_of(script, "name").to_owned());
         let faults: Vec<String> = members_of(script, "broken").iter().map(fault).collect();
         let what = if faults.is_empty() {
-            text_of(script, "title").to_owned()
+            visible(text_of(script, "title").to_owned())
         } else {
             format!("BROKEN: {}", faults.join("; "))
         };
@@ -131,16 +140,17 @@ fn list(scripts: &Value) -> String {
         let _ = writeln!(text, "{name:width$}  {what}");
     }
     if let Some(error) = scripts["directory_error"].as_str() {
+        let error = visible(error.to_owned());
         let _ = writeln!(text, "the server's own scripts cannot be read: {error}");
     }
-    visible_lines(&text)
+    text
 }
 
 fn fault(fault: &Value) -> String {
-    let message = text_of(fault, "message");
+    let message = visible(text_of(fault, "message").to_owned());
     match fault["line"].as_u64() {
         Some(line) => format!("line {line}: {message}"),
-        None => message.to_owned(),
+        None => message,
     }
 }
 
@@ -196,7 +206,9 @@ fn one_line(parameter: &Value) -> String {
     } else {
         let _ = match &parameter["default"] {
             Value::Null => write!(line, " = NULL"),
-            Value::String(text) if kind == "text" => write!(line, " = '{text}'"),
+            Value::String(text) if kind == "text" => {
+                write!(line, " = '{}'", text.replace('\'', "''"))
+            }
             Value::String(text) => write!(line, " = {text}"),
             other => write!(line, " = {other}"),
         };

@@ -24,9 +24,8 @@ pub(super) fn share(questions: &[Question], answers: Vec<DnsAnswer>) -> Vec<Vec<
     for answer in answers {
         let mut is_taken = false;
         for ((qtype, word, names), share) in wanted.iter().zip(&mut shares) {
-            let is_of_type = *qtype == rtype::ANY
-                || answer.r#type == *word
-                || chain.iter().any(|word| answer.r#type == *word);
+            let is_of_type =
+                *qtype == rtype::ANY || answer.r#type == *word || chain.contains(&answer.r#type);
             if is_of_type && names.contains(&answer.name) {
                 is_taken = true;
                 share.push(answer.clone());

@@ -18,6 +18,8 @@ use crate::formats::Format;
 use crate::http::ErrorBody;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest time for what a server tells without looking at rows.
+const TELL_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest error object that is read.
 const ERROR_BYTES: u64 = 256 * 1024;
 /// Longest description of a script, or list of all.
@@ -238,25 +240,34 @@ fn ask(
 
 /// The scripts that a server has, as it lists them.
 pub(in crate::cli) fn scripts(server: &str) -> Result<Value, SqlError> {
-    get(server, "/api/v1/scripts")
+    get(server, "/api/v1/scripts", |told| told["scripts"].is_array())
 }
 
 /// A script of a server, as it describes it.
 pub(in crate::cli) fn script(server: &str, name: &str) -> Result<Value, SqlError> {
-    get(server, &format!("/api/v1/scripts/{}", in_path(name)))
+    let path = format!("/api/v1/scripts/{}", in_path(name));
+    get(server, &path, |told| told["results"].is_array())
 }
 
-fn get(server: &str, path: &str) -> Result<Value, SqlError> {
+/// An object that a server tells at once.
+fn get(server: &str, path: &str, is_it: fn(&Value) -> bool) -> Result<Value, SqlError> {
     let response = agent()
         .get(format!("{}{path}", base(server)))
+        .config()
+        .timeout_global(Some(TELL_TIMEOUT))
+        .build()
         .call()
         .map_err(|source| unreachable(server, source))?;
     let status = response.status();
     if !status.is_success() {
         return Err(refused(server, response));
     }
-    let text = response.into_body().into_reader();
-    serde_json::from_reader(text.take(OBJECT_BYTES)).map_err(|_| {
+    let mut text = String::new();
+    let mut body = response.into_body().into_reader().take(OBJECT_BYTES);
+    body.read_to_string(&mut text)
+        .map_err(|source| SqlError::other(ServerError::Broken { source }))?;
+    let told = serde_json::from_str(&text).ok().filter(is_it);
+    told.ok_or_else(|| {
         SqlError::other(ServerError::Stranger {
             server: server.to_owned(),
             status: status.as_u16(),
