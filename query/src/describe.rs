@@ -17,6 +17,7 @@ use crate::engine::{Engine, deadline_error, panicked};
 use crate::error::QueryError;
 use crate::limits::Limits;
 use crate::macros::MacroValues;
+use crate::meant::as_it_is_meant;
 use crate::request::{QueryRequest, bind};
 use crate::session::{Shared, reading_plan};
 use crate::statement::parse;
@@ -117,6 +118,7 @@ fn schema(
     let before = Arc::clone(plan.schema().inner());
     let optimised = plan
         .with_param_values(ParamValues::from(params))
+        .and_then(as_it_is_meant)
         .and_then(|plan| state.optimize(&plan));
     match optimised {
         Ok(plan) => Ok(Arc::clone(plan.schema().inner())),

@@ -28,18 +28,17 @@ use crate::diagnose::{is_about_a_file, lacks_room_for_texts};
 use crate::engine::{deadline_error, panicked};
 use crate::error::QueryError;
 use crate::interrupt::interruptible;
-use crate::intervals::{as_durations, with_durations_as_they_are};
+use crate::intervals::as_durations;
 use crate::limits::Limits;
 use crate::macros::MacroValues;
-use crate::not_in::as_not_exists;
-use crate::numbers::{Interner, Keys, count_by_digest};
+use crate::meant::as_it_is_meant;
+use crate::numbers::{Interner, Keys};
 use crate::quantiles::with_shared_sketches;
 use crate::request::{QueryRequest, bind};
 use crate::running::{QueryState, Tracked};
 use crate::running_total::{with_running_totals, without_filters};
 use crate::session::{Shared, reading_plan};
 use crate::size::{bytes_of, rows_within};
-use crate::small_numbers::in_wide_integers;
 use crate::statement::parse;
 
 /// How often a query looks again and begins anew because files of its snapshot went: a reader beside a server that
@@ -347,10 +346,4 @@ fn cut(batch: RecordBatch, rows: usize, bytes: Option<u64>) -> (RecordBatch, Opt
         return (batch.slice(0, rows), Some(Truncation::Rows));
     }
     (batch, None)
-}
-
-/// What the planner itself answers wrongly, refuses, or takes long for, said otherwise before it works.
-fn as_it_is_meant(plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
-    let plan = with_durations_as_they_are(in_wide_integers(plan)?)?;
-    as_not_exists(count_by_digest(plan)?)
 }

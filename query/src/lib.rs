@@ -39,6 +39,7 @@ mod ledger;
 mod limits;
 mod lookup;
 mod macros;
+mod meant;
 mod memory;
 mod names;
 mod not_in;

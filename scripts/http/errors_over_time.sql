@@ -1,6 +1,6 @@
 -- Errors over time
 --
--- Failed are status 500 and above and calls without a whole response; refused are status 400 to 499. Counts what was
+-- Failed are status 500 and above and calls without a response, reset or timed out; refused are status 400 to 499. Counts what was
 -- served here and what was sent from here, each side by itself: `role` keeps them apart.
 --
 -- @param service text = ''

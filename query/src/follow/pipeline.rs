@@ -16,6 +16,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use weir_storage::TableId;
 
 use crate::error::{QueryError, QueryErrorKind};
+use crate::meant::as_it_is_meant;
 use crate::table::StoreTable;
 
 /// Steps from the rows of a table to those of the answer.
@@ -47,10 +48,9 @@ impl From<datafusion::error::DataFusionError> for NoPipeline {
 impl Pipeline {
     /// The steps of a plan, which may filter and project the rows of one table and nothing else.
     pub(super) fn new(plan: &LogicalPlan, state: &SessionState) -> Result<Self, NoPipeline> {
-        let plan =
-            state
-                .analyzer()
-                .execute_and_check(plan.clone(), state.config_options(), |_, _| {})?;
+        let plan = as_it_is_meant(plan.clone())?;
+        let analyzer = state.analyzer();
+        let plan = analyzer.execute_and_check(plan, state.config_options(), |_, _| {})?;
         // What is constant, `now()` above all, becomes a value.
         let simplify = Optimizer::with_rules(vec![Arc::new(SimplifyExpressions::new())]);
         let plan = simplify.optimize(plan, state, |_, _| {})?;

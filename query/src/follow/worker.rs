@@ -26,6 +26,7 @@ use crate::engine::panicked;
 use crate::error::QueryError;
 use crate::interrupt::interruptible;
 use crate::macros::MacroValues;
+use crate::meant::as_it_is_meant;
 use crate::request::{QueryRequest, bind};
 use crate::running::{QueryState, Tracked};
 use crate::session::{Shared, reading_plan};
@@ -199,7 +200,7 @@ impl Worker {
             let sorted = LogicalPlanBuilder::from(plan).sort([col("time").sort(true, false)])?;
             plan = sorted.build()?;
         }
-        let plan = state.optimize(&plan)?;
+        let plan = state.optimize(&as_it_is_meant(plan)?)?;
         snapshots.take_for(&plan)?;
         let planner = state.query_planner();
         let plan = planner.create_physical_plan(&plan, state).await?;

@@ -36,6 +36,16 @@ fn append(bench: &Bench, numbers: std::ops::Range<i64>) {
 }
 
 #[tokio::test]
+async fn what_is_followed_means_what_it_means_elsewhere() {
+    let bench = Bench::new().await;
+    let sql = "SELECT conn_id FROM http_events WHERE server_port - client_port < 0 \
+        AND time - arrow_cast('2026-11-19T09:00:05Z', 'Timestamp(Microsecond, Some(\"UTC\"))') > INTERVAL '1 day'";
+    let mut answer = bench.engine.follow(QueryRequest::new(sql)).await.unwrap();
+    append(&bench, 0..10);
+    assert_eq!(take(&mut answer.rows, 10).await, ((0..10).collect(), 0));
+}
+
+#[tokio::test]
 async fn each_new_row_comes_once_while_rows_move_to_files() {
     let bench = Bench::new().await;
     append(&bench, 0..100);

@@ -330,6 +330,16 @@ async fn differences_of_small_numbers_have_a_sign() {
             "SELECT d, count(*) FROM (SELECT server_port - client_port AS d FROM http_events) GROUP BY d HAVING d < -1",
             "-39920, 300",
         ),
+        (
+            "SELECT min(n), max(n) FROM (SELECT server_port - client_port AS n FROM http_events \
+             UNION ALL SELECT client_port FROM http_events)",
+            "-39920, 40000",
+        ),
+        (
+            "SELECT count(*) FROM http_events WHERE server_port - client_port = \
+             (SELECT min(server_port - client_port) FROM http_events)",
+            "300",
+        ),
     ] {
         assert_eq!(bench.rows(sql).await, [answer], "{sql}");
     }
@@ -337,6 +347,10 @@ async fn differences_of_small_numbers_have_a_sign() {
     let answer = bench.engine.query(request).await.unwrap();
     let name = answer.schema.field(0).name();
     assert_eq!(name, "http_events.server_port - http_events.client_port");
+    let plan = bench
+        .plan("SELECT server_port - client_port FROM http_events WHERE status > 200")
+        .await;
+    assert!(plan.contains("CAST(server_port"), "{plan}");
 }
 
 /// Rows of values are told apart as their values are, NULL among them.
