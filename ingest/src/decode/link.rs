@@ -207,7 +207,7 @@ fn hdlc(frame: &[u8]) -> Result<&[u8], SkipReason> {
 }
 
 /// A header of four bytes, then attributes: each its length and kind in the byte order of the machine that captured,
-/// its bytes, and padding to four. The kernel puts the packet last, which is what bytes may be missing of.
+/// its bytes, and padding to four. The kernel puts the packet last: of that the capture may lack bytes.
 fn nflog(frame: &[u8]) -> Result<&[u8], SkipReason> {
     const PACKET_HEADER: u16 = 1;
     const PAYLOAD: u16 = 9;

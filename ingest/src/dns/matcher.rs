@@ -89,7 +89,8 @@ pub struct Matcher<K> {
     pending_multicast: AgedMap<AskedAll, Waiting<K>>,
     settled: AgedMap<Asked<K>, Settled>,
     settled_multicast: AgedMap<AskedAll, SettledAll>,
-    /// Before that nothing is given up or forgotten.
+    /// Before that nothing is given up or forgotten. Where times run backwards, what comes behind an older entry may be
+    /// due earlier, and is given up late by as much.
     next_due: Nanos,
     /// What made no lookup.
     pub counters: Counters,

@@ -8,7 +8,7 @@ use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamReader;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use ureq::http::Response;
+use ureq::http::{Response, StatusCode};
 use ureq::{Agent, Body};
 use weir_query::QueryRequest;
 
@@ -267,12 +267,7 @@ fn get(server: &str, path: &str, is_it: fn(&Value) -> bool) -> Result<Value, Sql
     body.read_to_string(&mut text)
         .map_err(|source| SqlError::other(ServerError::Broken { source }))?;
     let told = serde_json::from_str(&text).ok().filter(is_it);
-    told.ok_or_else(|| {
-        SqlError::other(ServerError::Stranger {
-            server: server.to_owned(),
-            status: status.as_u16(),
-        })
-    })
+    told.ok_or_else(|| stranger(server, status))
 }
 
 fn agent() -> Agent {
@@ -313,11 +308,15 @@ fn refused(server: &str, response: Response<Body>) -> SqlError {
         .read_to_string(&mut text);
     match serde_json::from_str::<Failure>(&text) {
         Ok(Failure { error }) => SqlError::Query(Box::new(error)),
-        Err(_) => SqlError::other(ServerError::Stranger {
-            server: server.to_owned(),
-            status: status.as_u16(),
-        }),
+        Err(_) => stranger(server, status),
     }
+}
+
+fn stranger(server: &str, status: StatusCode) -> SqlError {
+    SqlError::other(ServerError::Stranger {
+        server: server.to_owned(),
+        status: status.as_u16(),
+    })
 }
 
 /// `{"error": {...}}`
