@@ -68,11 +68,9 @@ impl Scope {
             range: None,
         };
         for (name, (table, asked)) in asked_of(plan)? {
-            let held = snapshots.of(table).and_then(|snapshot| {
-                let files = snapshot.files.iter().map(|file| file.time_bounds());
-                let times = files.chain(snapshot.batch_times.iter().copied());
-                times.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)))
-            });
+            let held = snapshots
+                .of(table)
+                .and_then(|snapshot| snapshot.time_bounds());
             let present = held.and_then(|(first, last)| {
                 let from = asked.from.map_or(first, |from| from.max(first));
                 let to = asked.to.map_or(last, |to| to.min(last));

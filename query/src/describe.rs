@@ -63,7 +63,7 @@ impl Engine {
 }
 
 async fn describe(shared: &Shared, request: &QueryRequest) -> Result<Description, QueryError> {
-    let values = MacroValues::of(request);
+    let values = MacroValues::of(request, &shared.store);
     let params = bind(request)?;
     let parsed = parse(&request.sql, &values, None)?;
     let failed = |error: &DataFusionError| shared.diagnosis(&parsed.tokens).of(error);

@@ -170,7 +170,7 @@ impl Driver {
 
     async fn plan(&self, texts_as_numbers: bool) -> Result<Planned, NoPlan> {
         let request = &self.request;
-        let values = MacroValues::of(request);
+        let values = MacroValues::of(request, &self.shared.store);
         let params = bind(request)?;
         let known: HashSet<&str> = params.iter().map(|(name, _)| name.as_str()).collect();
         let parsed = parse(&request.sql, &values, Some(&known))?;

@@ -2,18 +2,17 @@
 //!
 //! `INTERVAL '30 seconds'` is months, days and nanoseconds to `DataFusion`, which then goes by the calendar for each row
 //! of `time + INTERVAL '30 seconds'`. Without months, and with days that all have 24 hours, it is a duration: one addition
-//! of integers for each row. Durations that are compared with intervals, or of which the seconds are asked, stay durations
+//! of integers for each row. Durations that are compared with intervals, or of which a part is asked, stay durations
 //! too: there the planner's answers are wrong.
 
 use arrow::datatypes::{DataType, IntervalMonthDayNano, TimeUnit};
-use datafusion::common::tree_node::{Transformed, TreeNode as _, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::{Between, ScalarFunction};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     BinaryExpr, Expr, ExprSchemable as _, LogicalPlan, Operator, cast, lit,
 };
+
+use crate::rewrite::rewritten;
 
 const DAY_NANOSECONDS: i128 = 86_400_000_000_000;
 
@@ -21,7 +20,7 @@ const DAY_NANOSECONDS: i128 = 86_400_000_000_000;
 ///
 /// It belongs after the planner's own rules: they have given operands their types, and have computed what is constant.
 pub(crate) fn as_durations(plan: LogicalPlan) -> Result<LogicalPlan> {
-    rewritten(plan, |expr, schema| match expr {
+    rewritten(plan, is_about_intervals, |expr, schema| match expr {
         Expr::BinaryExpr(sum) if matches!(sum.op, Operator::Plus | Operator::Minus) => {
             moved_time(sum, schema)
         }
@@ -29,69 +28,27 @@ pub(crate) fn as_durations(plan: LogicalPlan) -> Result<LogicalPlan> {
     })
 }
 
-/// The same plan with durations in the place of intervals that durations are compared with, and with all seconds of them.
+/// The same plan with durations in the place of intervals that durations are compared with, and with their parts as numbers.
 ///
 /// It belongs before the planner's own rules, which make intervals of the durations.
 pub(crate) fn with_durations_as_they_are(plan: LogicalPlan) -> Result<LogicalPlan> {
-    rewritten(plan, |expr, schema| match expr {
+    rewritten(plan, is_about_intervals, |expr, schema| match expr {
         Expr::BinaryExpr(comparison) if is_comparison(comparison.op) => {
             compared(comparison, schema)
         }
         Expr::Between(between) => is_between(between, schema),
-        Expr::ScalarFunction(call) => seconds(call, schema),
+        Expr::ScalarFunction(call) => part(call, schema),
         _ => None,
     })
 }
 
-/// The plan with what `otherwise` says in the place of expressions that it says something for.
-fn rewritten(
-    plan: LogicalPlan,
-    otherwise: fn(&Expr, &DFSchema) -> Option<Expr>,
-) -> Result<LogicalPlan> {
-    let rewritten = plan.transform_up_with_subqueries(|node| {
-        if !has_interval(&node)? {
-            return Ok(Transformed::no(node));
-        }
-        let names = NamePreserver::new(&node);
-        let schema = merge_schema(&node.inputs());
-        let node = node.map_expressions(|expr| {
-            let name = names.save(&expr);
-            let expr = expr.transform_up(|expr| {
-                Ok(match otherwise(&expr, &schema) {
-                    Some(otherwise) => Transformed::yes(otherwise),
-                    None => Transformed::no(expr),
-                })
-            })?;
-            Ok(expr.update_data(|expr| name.restore(expr)))
-        })?;
-        if node.transformed {
-            node.map_data(LogicalPlan::recompute_schema)
-        } else {
-            Ok(node)
-        }
-    })?;
-    Ok(rewritten.data)
-}
-
-/// Whether an interval, or a part of one, stands in one of the node's expressions: most plans have none, and need no names
-/// and types for it.
-fn has_interval(node: &LogicalPlan) -> Result<bool> {
-    let mut has_interval = false;
-    node.apply_expressions(|expr| {
-        has_interval = expr.exists(|expr| {
-            Ok(match expr {
-                Expr::Literal(ScalarValue::IntervalMonthDayNano(_), _) => true,
-                Expr::ScalarFunction(call) => call.name() == DATE_PART,
-                _ => false,
-            })
-        })?;
-        Ok(if has_interval {
-            TreeNodeRecursion::Stop
-        } else {
-            TreeNodeRecursion::Continue
-        })
-    })?;
-    Ok(has_interval)
+/// Whether it is an interval, or a part of one is asked.
+fn is_about_intervals(expr: &Expr) -> bool {
+    match expr {
+        Expr::Literal(ScalarValue::IntervalMonthDayNano(_), _) => true,
+        Expr::ScalarFunction(call) => call.name() == DATE_PART,
+        _ => false,
+    }
 }
 
 const fn is_comparison(op: Operator) -> bool {
@@ -162,29 +119,43 @@ fn duration_like(measured: &Expr, literal: &Expr, schema: &DFSchema) -> Option<E
 /// The planner's name of `extract`.
 const DATE_PART: &str = "date_part";
 
-/// `extract(epoch FROM duration)`, of which the planner leaves the fraction out.
-fn seconds(call: &ScalarFunction, schema: &DFSchema) -> Option<Expr> {
+/// A part of a duration, as of an interval: hours of the day, minutes of the hour, seconds of the minute. The planner
+/// would tell how many there are in all, in 32 bits, and leave the fraction of `epoch` out.
+fn part(call: &ScalarFunction, schema: &DFSchema) -> Option<Expr> {
     let [Expr::Literal(part, _), measured] = call.args.as_slice() else {
         return None;
     };
-    let is_epoch = part
-        .try_as_str()
-        .flatten()
-        .is_some_and(|part| part.eq_ignore_ascii_case("epoch"));
-    if call.name() != DATE_PART || !is_epoch {
+    if call.name() != DATE_PART {
         return None;
     }
     let Ok(DataType::Duration(unit)) = measured.get_type(schema) else {
         return None;
     };
-    let units = match unit {
-        TimeUnit::Second => 1.0,
-        TimeUnit::Millisecond => 1e3,
-        TimeUnit::Microsecond => 1e6,
-        TimeUnit::Nanosecond => 1e9,
+    let second: i64 = match unit {
+        TimeUnit::Second => 1,
+        TimeUnit::Millisecond => 1_000,
+        TimeUnit::Microsecond => 1_000_000,
+        TimeUnit::Nanosecond => 1_000_000_000,
     };
-    let count = cast(cast(measured.clone(), DataType::Int64), DataType::Float64);
-    Some(count / lit(units))
+    let count = cast(measured.clone(), DataType::Int64);
+    let part = part.try_as_str().flatten()?.to_ascii_lowercase();
+    let of_a_second = match part.as_str() {
+        "epoch" => return Some(cast(count, DataType::Float64) / lit(second as f64)),
+        "day" | "days" => return Some(count / lit(86_400 * second)),
+        "hour" | "hours" => return Some(count % lit(86_400 * second) / lit(3_600 * second)),
+        "minute" | "minutes" => return Some(count % lit(3_600 * second) / lit(60 * second)),
+        "second" | "seconds" => 1,
+        "millisecond" | "milliseconds" => 1_000,
+        "microsecond" | "microseconds" => 1_000_000,
+        "nanosecond" | "nanoseconds" => 1_000_000_000,
+        _ => return None,
+    };
+    let rest = count % lit(60 * second);
+    Some(if of_a_second < second {
+        rest / lit(second / of_a_second)
+    } else {
+        rest * lit(of_a_second / second)
+    })
 }
 
 /// How long an interval is in this unit, if it is a whole number of it at any time of the year.

@@ -9,6 +9,8 @@ use std::time::Duration;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Span, Token, TokenWithSpan, Tokenizer};
 
+use weir_storage::{Store, TableId};
+
 use crate::error::{QueryError, QueryErrorKind};
 use crate::request::QueryRequest;
 use crate::statement::position;
@@ -22,25 +24,35 @@ pub(crate) struct MacroValues {
     pub(crate) to: Option<i64>,
     /// Width of a step.
     pub(crate) interval: Option<Duration>,
+    /// Earliest and latest time of the rows that the query can reach, in microseconds since 1970-01-01 UTC: of a longer
+    /// range, the part with nothing in it makes no step wider.
+    pub(crate) held: Option<(i64, i64)>,
 }
 
 impl MacroValues {
-    /// What a request says of them.
-    pub(crate) fn of(request: &QueryRequest) -> Self {
+    /// What a request says of them, and where it leaves the step open, what the store holds of the tables it names.
+    pub(crate) fn of(request: &QueryRequest, store: &Store) -> Self {
+        let is_step_open = request.interval.is_none() && request.sql.contains(INTERVAL);
+        let named = TableId::ALL
+            .iter()
+            .filter(|table| is_step_open && request.sql.contains(table.name()));
+        let held = named.filter_map(|table| store.snapshot(*table, Some(&[])).time_bounds());
         Self {
             from: request.from,
             to: request.to,
             interval: request.interval,
+            held: held.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1))),
         }
     }
 }
 
 const PREFIX: &str = "$__";
+const INTERVAL: &str = "$__interval";
 const NAMES: [&str; 10] = [
     "$__timeFilter",
     "$__from",
     "$__to",
-    "$__interval",
+    INTERVAL,
     "$__interval_ms",
     "$__time",
     "$__timeFrom",
@@ -53,8 +65,8 @@ const NAMES: [&str; 10] = [
 const TIME_ALIAS: &str = " AS \"time\"";
 
 /// Steps that read well on an axis, in seconds.
-const ROUND_STEPS: [u64; 14] = [
-    1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1_800, 3_600, 21_600, 86_400,
+const ROUND_STEPS: [u64; 15] = [
+    1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1_800, 3_600, 21_600, 86_400, 604_800,
 ];
 /// Steps wanted in the range when the caller gives no width.
 const STEPS: u64 = 100;
@@ -89,7 +101,7 @@ pub(crate) fn expand(
                 nothing(&mut tokens, &token)?;
                 expanded.extend(time(bound("to", values.to, &token)?, token.span)?);
             }
-            "$__interval" | "$__interval_ms" => {
+            INTERVAL | "$__interval_ms" => {
                 expanded.extend(interval(&name, values, &token)?);
             }
             "$__time" => {
@@ -197,7 +209,7 @@ fn time_group(
     let mut group = sql("time_bucket(", name.span)?;
     for token in *width {
         match &token.token {
-            Token::Placeholder(inner) if inner == "$__interval" => {
+            Token::Placeholder(inner) if inner == INTERVAL => {
                 group.extend(interval(inner, values, token)?);
             }
             _ => group.push(token.clone()),
@@ -270,16 +282,21 @@ fn bound(name: &str, value: Option<i64>, token: &TokenWithSpan) -> Result<i64, Q
     })
 }
 
-/// The width of a step: as given, or a round one that makes about [`STEPS`] of the range.
+/// The width of a step: as given, or a round one that makes about [`STEPS`] of the range, as far as there are rows.
 fn step(values: &MacroValues, token: &TokenWithSpan) -> Result<Duration, QueryError> {
     if let Some(interval) = values.interval {
         return Ok(interval.max(Duration::from_millis(1)));
     }
     let from = bound("from", values.from, token)?;
     let to = bound("to", values.to, token)?;
+    let (from, to) = match values.held {
+        Some((first, last)) if first < to && from <= last => (from.max(first), to.min(last)),
+        _ => (from, to),
+    };
     let seconds = to.abs_diff(from) / 1_000_000 / STEPS;
     let round = ROUND_STEPS.iter().find(|step| **step >= seconds);
-    Ok(Duration::from_secs(round.copied().unwrap_or(86_400)))
+    let [.., widest] = ROUND_STEPS;
+    Ok(Duration::from_secs(round.copied().unwrap_or(widest)))
 }
 
 /// A time as an expression of exactly the type of the tables' times, so that it prunes.
@@ -318,6 +335,7 @@ mod tests {
         from: Some(1_000_000),
         to: Some(3_601_000_000),
         interval: None,
+        held: None,
     };
 
     #[test]
@@ -348,6 +366,32 @@ mod tests {
             expanded("$__interval", &given).unwrap(),
             "INTERVAL '1500 milliseconds'"
         );
+    }
+
+    #[test]
+    fn an_interval_is_a_step_of_the_part_that_has_rows() {
+        let second = 1_000_000;
+        for (held, milliseconds) in [
+            (Some((3_000 * second, 9_000 * second)), 10_000),
+            (Some((-second, 200 * second)), 2_000),
+            (Some((100 * second, 100 * second)), 1_000),
+            // Nothing of it is in the range.
+            (Some((3_601 * second, 9_000 * second)), 60_000),
+            (Some((-9 * second, 0)), 60_000),
+        ] {
+            let values = MacroValues { held, ..HOUR };
+            assert_eq!(
+                expanded("$__interval_ms", &values).unwrap(),
+                milliseconds.to_string(),
+                "{held:?}"
+            );
+        }
+        let ages = MacroValues {
+            from: Some(0),
+            to: Some(i64::MAX),
+            ..HOUR
+        };
+        assert_eq!(expanded("$__interval_ms", &ages).unwrap(), "604800000");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 
 use crate::intervals::with_durations_as_they_are;
+use crate::listed::with_plain_texts;
 use crate::not_in::as_not_exists;
 use crate::numbers::count_by_digest;
 use crate::small_numbers::in_wide_integers;
@@ -13,5 +14,6 @@ use crate::small_numbers::in_wide_integers;
 /// The same plan, with parameters bound, for the planner's rules to work on.
 pub(crate) fn as_it_is_meant(plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
     let plan = with_durations_as_they_are(in_wide_integers(plan)?)?;
+    let plan = with_plain_texts(plan)?;
     as_not_exists(count_by_digest(plan)?)
 }

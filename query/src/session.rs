@@ -9,6 +9,7 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::registry::FunctionRegistry as _;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement as PlannedStatement;
@@ -28,6 +29,7 @@ use crate::limits::EngineOptions;
 use crate::memory::MemoryBudget;
 use crate::reader::StoreReaderFactory;
 use crate::running::Registry;
+use crate::scaled::Spans;
 use crate::table::STORE_URL;
 
 /// What every query needs.
@@ -72,6 +74,7 @@ impl Shared {
             .with_physical_optimizer_rules(rules)
             .build();
         functions::register(&mut state, &store)?;
+        state.register_expr_planner(Arc::new(Spans::default()))?;
         let functions = state
             .scalar_functions()
             .keys()

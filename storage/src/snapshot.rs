@@ -28,6 +28,13 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// Earliest and latest `time` (µs) of all its rows, both inclusive; `None` where it has none.
+    pub fn time_bounds(&self) -> Option<(i64, i64)> {
+        let files = self.files.iter().map(|file| file.time_bounds());
+        let times = files.chain(self.batch_times.iter().copied());
+        times.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)))
+    }
+
     pub(crate) fn new(
         table: TableId,
         columns: &[usize],

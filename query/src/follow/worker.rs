@@ -146,7 +146,7 @@ impl Worker {
 
     async fn plan(&self) -> Result<Planned, QueryError> {
         let request = &self.request;
-        let values = MacroValues::of(request);
+        let values = MacroValues::of(request, &self.shared.store);
         let params = bind(request)?;
         let known: HashSet<&str> = params.iter().map(|(name, _)| name.as_str()).collect();
         let parsed = parse(&request.sql, &values, Some(&known))?;

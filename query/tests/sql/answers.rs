@@ -193,6 +193,12 @@ async fn parameters_are_bound_as_values() {
         ),
         ("SELECT $1 + 1", json!({"1": 41}), "42"),
         (
+            "SELECT count(*) FROM http_events, (SELECT max(time) AS last FROM http_events) \
+             WHERE time > last - $n * INTERVAL '1 second'",
+            json!({"n": 10}),
+            "10",
+        ),
+        (
             "SELECT time_bucket($step, time) FROM http_events LIMIT 1",
             json!({"step": "1h"}),
             "2026-11-20T10:00:00Z",
@@ -203,6 +209,32 @@ async fn parameters_are_bound_as_values() {
             .await
             .unwrap_or_else(|error| panic!("{sql}: {error:?}"));
         assert_eq!(crate::support::lines(&batches), [expected], "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn texts_are_listed_once_and_in_order() {
+    let bench = Bench::new().await;
+    let sql = "SELECT string_agg(DISTINCT m, '+' ORDER BY m DESC) FROM \
+               (SELECT arrow_cast(column1, 'Dictionary(Int32, Utf8)') AS m FROM (VALUES ('GET'), ('PUT'), ('GET')))";
+    assert_eq!(bench.rows(sql).await, ["PUT+GET"]);
+}
+
+#[tokio::test]
+async fn a_step_is_one_of_the_part_that_has_rows() {
+    let bench = Bench::new().await;
+    bench.append_http(400);
+    for (sql, milliseconds) in [
+        ("SELECT $__interval_ms FROM http_events LIMIT 1", "5000"),
+        ("SELECT $__interval_ms", "604800000"),
+    ] {
+        let request = QueryRequest {
+            from: Some(0),
+            to: Some(TEN_OCLOCK + 1_000_000 * SECOND),
+            ..QueryRequest::new(sql)
+        };
+        let (batches, _) = bench.run(request).await.unwrap();
+        assert_eq!(crate::support::lines(&batches), [milliseconds], "{sql}");
     }
 }
 

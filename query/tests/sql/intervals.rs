@@ -101,3 +101,68 @@ async fn durations_are_compared_with_intervals_and_counted_in_seconds() {
         assert_eq!(bench.rows(&sql).await, [expected], "{sql}");
     }
 }
+
+#[tokio::test]
+async fn intervals_and_durations_are_multiplied_and_divided() {
+    let bench = Bench::new().await;
+    bench.append_http(100);
+    bench.store.flush().await.unwrap();
+    let seconds = |span: &str| format!("SELECT extract(epoch FROM {span}) FROM http_events");
+    for (sql, expected) in [
+        ("SELECT 5 * INTERVAL '1 minute' = INTERVAL '5 minutes'".to_owned(), "true"),
+        ("SELECT INTERVAL '1 day 2 hours' * 3 = INTERVAL '3 days 6 hours'".to_owned(), "true"),
+        ("SELECT INTERVAL '1 minute' * 1.5 = INTERVAL '90 seconds'".to_owned(), "true"),
+        ("SELECT INTERVAL '1 hour' / 3 = INTERVAL '20 minutes'".to_owned(), "true"),
+        // As in PostgreSQL.
+        ("SELECT INTERVAL '1 month' / 4 = INTERVAL '7 days 12 hours'".to_owned(), "true"),
+        ("SELECT INTERVAL '3 months' * 0.5 = INTERVAL '1 month 15 days'".to_owned(), "true"),
+        ("SELECT INTERVAL '1 day' / 2 = INTERVAL '12 hours'".to_owned(), "true"),
+        ("SELECT -2 * INTERVAL '1 day' = INTERVAL '-2 days'".to_owned(), "true"),
+        ("SELECT NULL * INTERVAL '1 day' IS NULL".to_owned(), "true"),
+        (seconds("(max(time) - min(time)) / 2"), "49.5"),
+        (seconds("2 * (max(time) - min(time))"), "198.0"),
+        (seconds("(max(time) - min(time)) * 0.1"), "9.9"),
+        (seconds("(max(time) - min(time)) / count(*)"), "0.99"),
+        ("SELECT count(*) FROM http_events CROSS JOIN (SELECT max(time) AS last FROM http_events) \
+          WHERE time > last - 10 * INTERVAL '1 second'".to_owned(), "10"),
+        ("SELECT max(time) - 1000000 * INTERVAL '1 nanosecond' < max(time) FROM http_events".to_owned(), "true"),
+        ("SELECT count(DISTINCT time_bucket(5 * INTERVAL '2 seconds', time)) BETWEEN 10 AND 11 FROM http_events".to_owned(), "true"),
+    ] {
+        assert_eq!(bench.rows(&sql).await, [expected], "{sql}");
+    }
+    for sql in [
+        "SELECT INTERVAL '1 day' / 0",
+        "SELECT 9223372036854775807 * INTERVAL '1 day'",
+        "SELECT (max(time) - min(time)) * 1e300 FROM http_events",
+    ] {
+        let error = bench.error(sql).await;
+        assert!(
+            error.message.contains("ivide by zero") || error.message.contains("out of range"),
+            "{sql}: {error:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn parts_of_durations_are_those_of_a_clock() {
+    let bench = Bench::new().await;
+    bench.append_http(100);
+    bench.store.flush().await.unwrap();
+    for (part, expected) in [
+        ("day", "2"),
+        ("hour", "1"),
+        ("minutes", "1"),
+        ("second", "40"),
+        ("millisecond", "40500"),
+        ("MICROSECONDS", "40500042"),
+        ("nanosecond", "40500042000"),
+        ("epoch", "176500.500042"),
+    ] {
+        let sql = format!(
+            "SELECT extract({part} FROM (max(time) + INTERVAL '49 hours 1500042 microseconds') - min(time)) FROM http_events"
+        );
+        assert_eq!(bench.rows(&sql).await, [expected], "{sql}");
+    }
+    let negative = "SELECT extract(minute FROM min(time) - max(time)) FROM http_events";
+    assert_eq!(bench.rows(negative).await, ["-1"]);
+}

@@ -66,7 +66,7 @@ pub(super) struct Run {
     )]
     to: String,
 
-    /// Width of a step of time series [default: a round one that makes about a hundred of the range]
+    /// Width of a step of time series [default: a round one that makes about a hundred of the part of the range that has rows]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     interval: Option<Duration>,
 
