@@ -37,6 +37,7 @@ use crate::quantiles::with_shared_sketches;
 use crate::request::{QueryRequest, bind};
 use crate::running::{QueryState, Tracked};
 use crate::running_total::{with_running_totals, without_filters};
+use crate::semi_joins::with_single_keys;
 use crate::session::{Shared, reading_plan};
 use crate::size::{bytes_of, rows_within};
 use crate::statement::parse;
@@ -44,8 +45,8 @@ use crate::statement::parse;
 /// How often a query looks again and begins anew because files of its snapshot went: a reader beside a server that
 /// merges files may be late more than once.
 const TRIES: usize = 4;
-/// Most rows a limit can say and one more of them still be counted: the planner counts them as `i64`.
-const MAX_LIMIT: usize = i64::MAX as usize - 1;
+/// With more rows than this a limit is no part of the plan.
+const MANY: usize = 100_000;
 /// How long what worked for a plan that was given up may take to end.
 const FREEING: Duration = Duration::from_secs(1);
 /// How long a reader may keep a query waiting before its slot goes to another.
@@ -214,7 +215,8 @@ impl Driver {
         } else {
             Keys::Texts
         };
-        let logical = with_shared_sketches(as_durations(without_filters(logical)?)?)?;
+        let logical = with_single_keys(as_durations(without_filters(logical)?)?)?;
+        let logical = with_shared_sketches(logical)?;
         let logical = keys.apply(logical, &state)?;
         let plan = state
             .query_planner()
@@ -228,17 +230,18 @@ impl Driver {
         Ok((stream, scope, memory))
     }
 
-    /// One row more than the limit tells whether it cuts any off.
+    /// One row more than the limit tells whether it cuts any off. Of very many rows the first of a whole order are found
+    /// more quickly by ordering all of them, which can also go to disk, than by keeping the first while looking.
     fn limited(&self, plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
-        match (self.limits.rows, &plan) {
-            (None, _)
-            | (
-                _,
-                LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) | LogicalPlan::DescribeTable(_),
-            ) => Ok(plan),
-            (Some(limit), _) => LogicalPlanBuilder::from(plan)
-                .limit(0, Some(limit.min(MAX_LIMIT) + 1))?
+        let is_answer = !matches!(
+            plan,
+            LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) | LogicalPlan::DescribeTable(_)
+        );
+        match self.limits.rows {
+            Some(limit) if is_answer && limit <= MANY => LogicalPlanBuilder::from(plan)
+                .limit(0, Some(limit + 1))?
                 .build(),
+            _ => Ok(plan),
         }
     }
 

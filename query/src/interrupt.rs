@@ -2,7 +2,7 @@
 //!
 //! `DataFusion` yields to the runtime where batches leave a leaf. That is not enough for joins: from one batch of a leaf
 //! a join may make millions, or compare for minutes without making any. So every join yields for its own batches, and
-//! a nested loop's condition, which is evaluated again and again within one poll, looks whether anybody still waits.
+//! a join's condition, which is evaluated again and again within one poll, looks whether anybody still waits.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -18,7 +18,9 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::joins::utils::JoinFilter;
-use datafusion::physical_plan::joins::{NestedLoopJoinExec, NestedLoopJoinExecBuilder};
+use datafusion::physical_plan::joins::{
+    HashJoinExec, NestedLoopJoinExec, NestedLoopJoinExecBuilder,
+};
 
 use crate::error::{QueryError, QueryErrorKind};
 use crate::guard::guarded;
@@ -31,10 +33,7 @@ pub(crate) fn interruptible(
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let plan = plan.transform_up(|node| {
         let node = guarded(node)?;
-        let node = match node.downcast_ref::<NestedLoopJoinExec>() {
-            Some(join) => with_watched_filter(join, interest)?,
-            None => node,
-        };
+        let node = with_watched_filter(node, interest)?;
         if node.name().ends_with("JoinExec") || node.name() == "UnnestExec" {
             return Ok(Transformed::yes(Arc::new(CooperativeExec::new(node)) as _));
         }
@@ -43,11 +42,12 @@ pub(crate) fn interruptible(
     Ok(plan.data)
 }
 
+/// The same join, whose condition is watched.
 fn with_watched_filter(
-    join: &NestedLoopJoinExec,
+    node: Arc<dyn ExecutionPlan>,
     interest: &Arc<Interest>,
 ) -> Result<Arc<dyn ExecutionPlan>> {
-    let filter = join.filter().map(|filter| {
+    let watched = |filter: &JoinFilter| {
         let watched = Watched {
             condition: Arc::clone(filter.expression()),
             interest: Arc::clone(interest),
@@ -57,11 +57,19 @@ fn with_watched_filter(
             filter.column_indices().to_vec(),
             Arc::clone(filter.schema()),
         )
-    });
-    let join = NestedLoopJoinExecBuilder::from(join)
-        .with_filter(filter)
-        .build()?;
-    Ok(Arc::new(join))
+    };
+    if let Some(join) = node.downcast_ref::<NestedLoopJoinExec>() {
+        let filter = join.filter().map(watched);
+        let join = NestedLoopJoinExecBuilder::from(join).with_filter(filter);
+        return Ok(Arc::new(join.build()?));
+    }
+    if let Some(join) = node.downcast_ref::<HashJoinExec>()
+        && let Some(filter) = join.filter()
+    {
+        let join = join.builder().with_filter(Some(watched(filter)));
+        return Ok(Arc::new(join.build()?));
+    }
+    Ok(node)
 }
 
 /// A condition that fails once nobody waits for the query any more.

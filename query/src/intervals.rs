@@ -12,7 +12,7 @@ use datafusion::logical_expr::{
     BinaryExpr, Expr, ExprSchemable as _, LogicalPlan, Operator, cast, lit,
 };
 
-use crate::rewrite::rewritten;
+use crate::rewrite::{is_comparison, rewritten};
 
 const DAY_NANOSECONDS: i128 = 86_400_000_000_000;
 
@@ -49,11 +49,6 @@ fn is_about_intervals(expr: &Expr) -> bool {
         Expr::ScalarFunction(call) => call.name() == DATE_PART,
         _ => false,
     }
-}
-
-const fn is_comparison(op: Operator) -> bool {
-    use Operator::{Eq, Gt, GtEq, Lt, LtEq, NotEq};
-    matches!(op, Eq | NotEq | Lt | LtEq | Gt | GtEq)
 }
 
 /// A time plus or minus an interval.

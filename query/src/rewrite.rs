@@ -4,7 +4,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode as _, TreeNodeRecursio
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::logical_expr::{Expr, LogicalPlan, Operator};
 
 /// The plan with what `otherwise` says in the place of expressions that it says something for, given what its node reads.
 ///
@@ -55,4 +55,10 @@ fn has(node: &LogicalPlan, may_differ: fn(&Expr) -> bool) -> Result<bool> {
         })
     })?;
     Ok(has)
+}
+
+/// Whether an operator compares two values of one type.
+pub(crate) const fn is_comparison(op: Operator) -> bool {
+    use Operator::{Eq, Gt, GtEq, Lt, LtEq, NotEq};
+    matches!(op, Eq | NotEq | Lt | LtEq | Gt | GtEq)
 }

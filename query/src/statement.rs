@@ -11,6 +11,7 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Span, Token, TokenWithSpan, Tokenizer};
 
+use crate::casts::name_casts;
 use crate::error::{Position, QueryError, QueryErrorKind};
 use crate::functions;
 use crate::macros::{self, MacroValues};
@@ -76,6 +77,7 @@ pub(crate) fn parse(
         return Err(after_statement(&rest, &tokens));
     }
     check_reads(&statement)?;
+    name_casts(&mut statement);
     let range = functions::Range {
         from: values.from,
         to: values.to,

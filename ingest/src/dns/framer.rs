@@ -3,8 +3,7 @@
 use crate::packet::Nanos;
 use crate::tcp::Chunk;
 
-use super::detect::looks_like_dns;
-use super::message::HEADER_BYTES;
+use super::detect::{Detection, looks_like_dns, looks_like_dns_over_tcp};
 
 /// One message as it came over TCP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +21,8 @@ pub struct Framed<'a> {
 /// Cuts what one side of a connection sends into messages. Holds at most one message (64 KiB).
 ///
 /// A gap inside a message costs only what lies behind it in that message: its length is known. A gap over a length
-/// loses the framing; what follows is counted and left out until a chunk begins with a whole message.
+/// loses the framing; what follows is counted and left out until a chunk begins with a message, or a chunk that is a
+/// length is followed by one.
 #[derive(Debug, Default)]
 pub struct Framer {
     state: State,
@@ -39,7 +39,7 @@ enum State {
     Collecting,
     /// Behind a gap within a message: so many bytes until it ends.
     Skipping { wire_len: u16, left: usize },
-    /// It is not known where the next message begins.
+    /// It is not known where the next message begins. The buffer has what may be its length: a chunk of two bytes.
     Lost,
 }
 
@@ -47,11 +47,21 @@ enum State {
 const LENGTH_BYTES: usize = 2;
 /// Room that a buffer keeps between messages.
 const KEPT_BYTES: usize = 2048;
+/// So many bytes that are right so far are those of a message.
+const CERTAIN_BYTES: usize = 128;
 
 impl Framer {
     /// At the start of a stream.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Somewhere in a stream: the first chunk is read that begins with a whole message.
+    pub fn joined() -> Self {
+        Self {
+            state: State::Lost,
+            ..Self::default()
+        }
     }
 
     /// Takes what passed at `time` and gives each message that is complete with it to `each`.
@@ -83,15 +93,12 @@ impl Framer {
     }
 
     fn push_data(&mut self, time: Nanos, mut data: &[u8], each: &mut impl FnMut(Framed<'_>)) {
-        if self.state == State::Lost && begins_with_message(data) {
-            self.state = State::Collecting;
+        if self.state == State::Lost && !data.is_empty() {
+            self.find_message(time, data);
         }
         while !data.is_empty() {
             match self.state {
-                State::Lost => {
-                    self.lost_bytes += data.len() as u64;
-                    return;
-                }
+                State::Lost => return,
                 State::Skipping { wire_len, left } => {
                     let skipped = left.min(data.len());
                     data = data.get(skipped..).unwrap_or_default();
@@ -111,6 +118,24 @@ impl Framer {
                     self.deliver_if_complete(time, each);
                 }
             }
+        }
+    }
+
+    /// Looks whether a message begins with a chunk, or began with the one before, which clients may send apart: the length
+    /// alone.
+    fn find_message(&mut self, time: Nanos, data: &[u8]) {
+        let before = self.announced().filter(|length| is_message(*length, data));
+        if before.is_none() {
+            self.lost_bytes += self.buffer.len() as u64;
+            self.buffer.clear();
+            self.first_byte = time;
+        }
+        if before.is_some() || begins_with_message(data) {
+            self.state = State::Collecting;
+        } else if data.len() == LENGTH_BYTES {
+            self.buffer.extend_from_slice(data);
+        } else {
+            self.lost_bytes += data.len() as u64;
         }
     }
 
@@ -183,15 +208,20 @@ impl Framer {
     }
 }
 
+/// Whether a chunk begins with a message: a whole one, or so much of one that it can hardly be anything else.
 fn begins_with_message(data: &[u8]) -> bool {
-    let Some((length, rest)) = data.split_first_chunk::<LENGTH_BYTES>() else {
-        return false;
-    };
-    let length = u16::from_be_bytes(*length);
-    usize::from(length) >= HEADER_BYTES
-        && rest
-            .get(..usize::from(length))
-            .is_some_and(|message| looks_like_dns(message, u32::from(length), false))
+    match looks_like_dns_over_tcp(data, false) {
+        Detection::Yes => true,
+        Detection::NeedMore => data.len() >= CERTAIN_BYTES,
+        Detection::No => false,
+    }
+}
+
+/// Whether bytes begin with a whole message of a length.
+fn is_message(length: u16, bytes: &[u8]) -> bool {
+    bytes
+        .get(..usize::from(length))
+        .is_some_and(|message| looks_like_dns(message, u32::from(length), false))
 }
 
 #[cfg(test)]

@@ -237,6 +237,9 @@ impl Connection {
         if !buffer.is_empty() {
             match detect_cut(expected, &buffer, place) {
                 told @ (Detection::Request | Detection::Malformed | Detection::Response) => {
+                    // What was answered early is told as whole as it was sent.
+                    let is_lost = !self.half(side).is_answered_early;
+                    self.notes.cut_heads += u64::from(is_lost);
                     self.end_head(side, told, &buffer, started, time, out);
                 }
                 _ if self

@@ -39,6 +39,8 @@ pub(super) struct Half {
     pub(super) lost_early: Option<Loss>,
     /// Whether a message ended in the packet that is being read.
     pub(super) ended_in_packet: bool,
+    /// Whether the head in `buffer` is a request that was answered before it was whole.
+    pub(super) is_answered_early: bool,
     /// Whether nothing more comes.
     pub(super) is_closed: bool,
 }
@@ -59,6 +61,7 @@ impl Half {
             passed: 0,
             lost_early: None,
             ended_in_packet: false,
+            is_answered_early: false,
             is_closed: false,
         }
     }

@@ -79,6 +79,7 @@ impl Connection {
                         len.saturating_sub(old_len)
                     }
                     None if is_full => {
+                        self.notes.cut_heads += 1;
                         self.end_head(side, told, joined, started, time, out);
                         added.len()
                     }

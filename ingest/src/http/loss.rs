@@ -102,6 +102,7 @@ impl Connection {
         match detect_cut(expected, &buffer, place) {
             told @ (Detection::Request | Detection::Malformed | Detection::Response) => {
                 loss.is_whole = false;
+                self.notes.cut_heads += 1;
                 return self.cut_head(side, told, &buffer, started, &loss, out);
             }
             _ if !buffer.is_empty() => {
@@ -187,7 +188,6 @@ impl Connection {
         out: &mut Vec<Exchange>,
     ) {
         self.find_client(side, told);
-        self.notes.cut_heads += 1;
         let config = Arc::clone(&self.config);
         self.half(side).state = State::Hunt;
         if told == Detection::Response {

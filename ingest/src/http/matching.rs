@@ -76,9 +76,7 @@ impl Connection {
         let captured = (self.config.max_body_capture > 0).then(|| body.take_captured());
         if self.client == Some(side) {
             let id = self.newest_id;
-            let slots = [&mut self.responding, &mut self.unfinished];
-            let in_slot = slots.into_iter().flatten().find(|pending| pending.id == id);
-            let Some(pending) = in_slot.or_else(|| self.queue.get_mut(id)) else {
+            let Some(pending) = self.waiting(id) else {
                 return;
             };
             pending.is_request_done = true;

@@ -12,6 +12,7 @@ mod body;
 mod chunked;
 mod connection;
 mod detect;
+mod early;
 mod exchange;
 mod habit;
 mod half;

@@ -96,6 +96,11 @@ impl Queue {
         self.maybe_lost == 0 && unseen.unwrap_or_default() == Unseen::Nothing
     }
 
+    /// Whether no request waits, also none that was not seen.
+    pub(super) fn is_settled(&self) -> bool {
+        self.requests.is_empty() && self.maybe_lost == 0 && self.unseen_after == Unseen::Nothing
+    }
+
     pub(super) fn front(&self) -> Option<&Pending> {
         self.requests.front()
     }

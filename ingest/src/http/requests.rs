@@ -23,7 +23,9 @@ impl Connection {
         time: Nanos,
         out: &mut Vec<Exchange>,
     ) {
-        self.note_asking(side, started, out);
+        if !self.half(side).is_answered_early {
+            self.note_asking(side, started, out);
+        }
         let (framing, is_faulty) = head.framing();
         let other_reading = if is_faulty {
             head.other_reading()
@@ -42,7 +44,11 @@ impl Connection {
         let mut body = Body::new(framing, Detection::Request, capture, time);
         pending.is_request_done = body.is_none();
         let kind = pending.kind;
-        self.push(pending, out);
+        if std::mem::take(&mut self.half(side).is_answered_early) {
+            self.complete_early(pending, out);
+        } else {
+            self.push(pending, out);
+        }
         if let Some(body) = &mut body {
             body.other_reading = other_reading;
         }
@@ -76,12 +82,19 @@ impl Connection {
         started: Stamp,
         out: &mut Vec<Exchange>,
     ) {
-        self.note_asking(side, started, out);
+        let is_answered_early = std::mem::take(&mut self.half(side).is_answered_early);
+        if !is_answered_early {
+            self.note_asking(side, started, out);
+        }
         let mut pending = self.pending_request(head, started);
         if pending.exchange.outcome == Outcome::Ok {
             pending.exchange.outcome = Outcome::Truncated;
         }
-        self.push(pending, out);
+        if is_answered_early {
+            self.complete_early(pending, out);
+        } else {
+            self.push(pending, out);
+        }
     }
 
     /// Notes what it tells of the client and of the response before that it asks now.

@@ -130,6 +130,7 @@ impl Connection {
         if let (Some(client), Some(received)) = (self.client, started.received) {
             self.miss_requests(client, received, started.time, out);
         }
+        self.answer_early(&started, out);
         self.response_place = started.place;
         let mut lost = Vec::new();
         let answered = self.queue.answer(&started, |pending| lost.push(pending));
@@ -189,10 +190,11 @@ impl Connection {
         }
         self.unfinished = Some(pending);
         let Some(client) = self.client else { return };
-        let will_not_end = self
-            .half(client)
-            .body()
-            .is_none_or(|body| body.is_wire() || (body.is_optional && body.is_untouched()));
+        let half = self.half(client);
+        let will_not_end = !half.is_answered_early
+            && half
+                .body()
+                .is_none_or(|body| body.is_wire() || (body.is_optional && body.is_untouched()));
         if will_not_end {
             self.request_will_not_end(client, out);
         }

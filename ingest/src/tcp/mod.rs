@@ -1,9 +1,11 @@
 //! TCP payload in order: what one side of a connection sent, as [`Chunk`]s.
 
+mod starts;
 mod stream;
 
 use crate::packet::Nanos;
 
+pub(crate) use starts::Starts;
 pub use stream::{Counts, Event, Limits, Segment, Stream};
 
 /// A run of the bytes that one side sent, in sequence order without overlap.

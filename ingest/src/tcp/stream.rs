@@ -13,7 +13,7 @@ mod counts;
 mod delivery;
 mod pieces;
 
-use super::{Chunk, GapCause, Stamp};
+use super::{Chunk, GapCause, Stamp, Starts};
 use crate::packet::{Nanos, TcpFlags};
 use pieces::Pieces;
 
@@ -44,6 +44,10 @@ const WINDOW: i64 = 1 << 30;
 /// Signs that the receiver has the bytes of a hole before the hole is given up. A capture can show an acknowledgment
 /// before the data that it acknowledges, so that one sign is not enough.
 const SIGNS_TO_GIVE_UP: u8 = 2;
+
+/// How long the bytes of a hole may still come: a capture may show packets out of order by as much. A sign before that
+/// is none.
+const REORDER_TIMEOUT: Nanos = 50_000_000;
 
 /// A TCP segment of the stream's direction.
 #[derive(Debug, Clone, Copy)]
@@ -124,6 +128,8 @@ pub struct Stream {
     given_up: u64,
     /// Where the hole was whose signs are counted, and how many there were.
     signs: (u64, u8),
+    /// Where SYNs said that it starts.
+    starts: Starts,
     counts: Counts,
 }
 
@@ -141,6 +147,7 @@ impl Stream {
             highest_ack: 0,
             given_up: 0,
             signs: (0, 0),
+            starts: Starts::default(),
             counts: Counts::default(),
         }
     }
@@ -219,6 +226,7 @@ impl Stream {
         if is_syn && (self.start == Start::Unknown || self.is_untouched()) {
             self.start = Start::Known;
             self.next_seq = data_seq;
+            self.starts.note(data_seq);
         }
         let wire_len = (segment.payload_len as usize).max(segment.payload.len());
         if self.start == Start::Unknown {
@@ -227,6 +235,9 @@ impl Stream {
             }
             self.start = Start::Joined;
             self.next_seq = data_seq;
+        }
+        if wire_len > 0 {
+            self.recognise_start(data_seq);
         }
         let Some(start) = self.offset(data_seq) else {
             self.counts.ignored_segments += u64::from(wire_len > 0 || is_fin);
@@ -245,13 +256,18 @@ impl Stream {
     /// Takes the acknowledgment number of a segment of the other direction.
     ///
     /// Where the receiver has acknowledged a hole and more was seen beyond it, the capture has lost the hole's bytes.
-    /// Since a capture may show an acknowledgment before its data, the second such sign gives up the hole.
-    pub fn acknowledged(&mut self, ack: u32, mut give: impl FnMut(Event<'_>, Stamp)) {
+    /// Since a capture may show an acknowledgment before its data, the second such sign gives up the hole, once the data
+    /// can no longer be late.
+    pub fn acknowledged(&mut self, ack: u32, time: Nanos, mut give: impl FnMut(Event<'_>, Stamp)) {
+        self.recognise_start(ack);
         let Some(ack) = self.received_at(ack) else {
             return;
         };
         self.highest_ack = self.highest_ack.max(ack);
-        if self.pieces.front().is_none_or(|piece| ack < piece.start) {
+        let may_come = |since: Nanos| time.saturating_sub(since) < REORDER_TIMEOUT;
+        if self.pieces.front().is_none_or(|piece| ack < piece.start)
+            || self.waits_since().is_some_and(may_come)
+        {
             return;
         }
         let (hole, signs) = self.signs;
@@ -266,6 +282,7 @@ impl Stream {
     /// Gives up the holes before bytes that the receiver has acknowledged, for whoever has waited for them; those that
     /// are not seen yet too. What is missing is still taken if it comes before anything behind it.
     pub fn give_up_until(&mut self, ack: u32, mut give: impl FnMut(Event<'_>, Stamp)) {
+        self.recognise_start(ack);
         if let Some(ack) = self.received_at(ack) {
             self.given_up = self.given_up.max(ack);
             self.give_up_holes(&mut give);
@@ -296,6 +313,13 @@ impl Stream {
             self.skip_to(end, GapCause::Missing, stamp, &mut give);
         }
         self.finish(&mut give);
+    }
+
+    /// Of several starts, takes that at which data begins or which the other side has acknowledged.
+    fn recognise_start(&mut self, seq: u32) {
+        if self.is_untouched() && self.starts.may_be(seq) {
+            self.next_seq = seq;
+        }
     }
 
     fn is_untouched(&self) -> bool {

@@ -1,6 +1,7 @@
 //! Counting what one end of a connection sent, by sequence numbers.
 
 use crate::packet::Nanos;
+use crate::tcp::Starts;
 
 /// Holes that are remembered; with more, a segment that fills a forgotten one counts as retransmitted.
 const MAX_HOLES: usize = 64;
@@ -11,9 +12,12 @@ const MAX_AHEAD: i64 = 1 << 30;
 /// How far before the first segment seen a later one can begin that was overtaken by it.
 const MAX_BEFORE_JOIN: i64 = 1 << 20;
 
-/// A segment that fills a hole later than this was sent again; before, it was overtaken on its way. (The bound that
-/// Wireshark uses where it knows no round trip time.)
+/// A segment that fills a hole later than this, and than a round trip, was sent again; before, it was overtaken on its
+/// way. (The bounds that Wireshark uses.)
 const REORDER_WINDOW: Nanos = 3_000_000;
+
+/// What is further ahead than this is believed when something else shows it too.
+const DOUBTFUL: i64 = 1 << 24;
 
 /// What a segment added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -38,18 +42,51 @@ pub(super) struct Sequence {
     joined: Option<Nanos>,
     /// Runs below `total` that no packet held: from, to, and when they were found.
     holes: Vec<(i64, i64, Nanos)>,
+    /// Where a segment ended that was too far ahead to be believed alone.
+    doubted: Option<u32>,
+    /// Where SYNs said that it starts.
+    starts: Starts,
     is_closed: bool,
 }
 
 impl Sequence {
     /// Starts at `seq`: the number after a SYN's, or what the kernel tells. Ignored once data has come; what came before
     /// without data may have been of an earlier connection.
+    ///
+    /// Of several numbers the last counts, until [`Self::acknowledged`] or data tells which it is.
     pub(super) fn start(&mut self, seq: u32) {
-        let is_empty = self.total == 0 && self.earliest == 0 && !self.is_closed;
-        if self.next.is_none() || (is_empty && self.joined.is_some()) {
+        if self.next.is_none() || self.is_empty() {
+            self.starts.note(seq);
             self.next = Some(seq);
             self.joined = None;
         }
+    }
+
+    /// Takes what the other end acknowledges, and tells how many bytes that has shown to have passed.
+    pub(super) fn acknowledged(&mut self, ack: u32) -> u64 {
+        if self.is_empty() && self.starts.may_be(ack) {
+            self.next = Some(ack);
+        }
+        // Nobody acknowledges what was not sent.
+        if let (Some(next), Some(doubted)) = (self.next, self.doubted)
+            && distance(doubted, ack) == 0
+        {
+            self.doubted = None;
+            return self.pass(distance(next, ack));
+        }
+        0
+    }
+
+    fn is_empty(&self) -> bool {
+        self.total == 0 && self.earliest == 0 && !self.is_closed
+    }
+
+    /// Goes on by so many bytes.
+    fn pass(&mut self, bytes: i64) -> u64 {
+        let bytes = bytes.max(0);
+        self.total = self.total.saturating_add(bytes);
+        self.next = self.next.map(|next| next.wrapping_add(bytes as u32));
+        bytes as u64
     }
 
     /// Sequence number of the next byte, once known.
@@ -57,17 +94,25 @@ impl Sequence {
         self.next
     }
 
-    /// Takes a segment of `len` payload bytes that begins at `seq`.
-    pub(super) fn add(&mut self, time: Nanos, seq: u32, len: u32) -> Added {
+    /// Takes a segment of `len` payload bytes that begins at `seq`. `rtt`: the least round trip so far, 0 where it is not
+    /// known.
+    pub(super) fn add(&mut self, time: Nanos, seq: u32, len: u32, rtt: Nanos) -> Added {
         if self.next.is_none() {
             self.joined = Some(time);
+        } else if len > 0 && self.is_empty() && self.starts.may_be(seq) {
+            self.next = Some(seq);
         }
         let next = *self.next.get_or_insert(seq);
-        // The signed distance of two sequence numbers is right as long as they are less than 2^31 apart.
-        let ahead = i64::from(seq.wrapping_sub(next).cast_signed());
+        let ahead = distance(next, seq);
         if ahead > MAX_AHEAD {
             return Added::default();
         }
+        let is_confirmed = |doubted| (0..DOUBTFUL).contains(&distance(doubted, seq));
+        if ahead > DOUBTFUL && !self.doubted.is_some_and(is_confirmed) {
+            self.doubted = Some(seq.wrapping_add(len));
+            return Added::default();
+        }
+        self.doubted = None;
         let start = self.total + i64::from(self.is_closed) + ahead;
         let end = start + i64::from(len);
         if self.is_closed && ahead >= 0 {
@@ -84,16 +129,13 @@ impl Sequence {
         let is_keep_alive = len <= 1 && ahead == -1;
         let mut is_retransmission = false;
         if len > 0 && start < self.total && !is_keep_alive {
-            is_retransmission = !self.fill(time, start, end.min(self.total));
+            is_retransmission = !self.fill(time, start, end.min(self.total), rtt);
         }
         if ahead > 0 {
             self.remember_hole(self.total, start, time);
         }
-        let new_bytes = end.saturating_sub(self.total).max(0);
-        self.total = self.total.saturating_add(new_bytes);
-        self.next = Some(next.wrapping_add(new_bytes as u32));
         Added {
-            new_bytes: new_bytes as u64,
+            new_bytes: self.pass(end.saturating_sub(self.total)),
             is_retransmission,
         }
     }
@@ -136,14 +178,15 @@ impl Sequence {
     }
 
     /// Takes what a late segment holds out of the holes; whether it only came late, and was not sent again.
-    fn fill(&mut self, time: Nanos, start: i64, end: i64) -> bool {
+    fn fill(&mut self, time: Nanos, start: i64, end: i64, rtt: Nanos) -> bool {
+        let window = REORDER_WINDOW.max(rtt);
         let mut is_late = false;
         let mut left = Vec::new();
         self.holes.retain(|&(from, to, found)| {
             if end <= from || to <= start {
                 return true;
             }
-            is_late |= time.saturating_sub(found) <= REORDER_WINDOW;
+            is_late |= time.saturating_sub(found) <= window;
             left.extend([(from, start.min(to), found), (end.max(from), to, found)]);
             false
         });
@@ -154,12 +197,17 @@ impl Sequence {
     }
 }
 
+/// How far a number is ahead of another, which is right as long as they are less than 2^31 apart.
+fn distance(from: u32, to: u32) -> i64 {
+    i64::from(to.wrapping_sub(from).cast_signed())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn add(sequence: &mut Sequence, seq: u32, len: u32) -> (u64, bool) {
-        let added = sequence.add(0, seq, len);
+        let added = sequence.add(0, seq, len, 0);
         (added.new_bytes, added.is_retransmission)
     }
 
@@ -190,7 +238,13 @@ mod tests {
         assert_eq!(add(&mut sequence, 10, 10), (0, false));
         let much_later = REORDER_WINDOW + 1;
         assert_eq!(add(&mut sequence, 60, 10), (30, false));
-        assert!(sequence.add(much_later, 40, 20).is_retransmission);
+        assert!(sequence.add(much_later, 40, 20, 0).is_retransmission);
+        assert_eq!(add(&mut sequence, 90, 10), (30, false));
+        assert!(
+            !sequence
+                .add(much_later, 80, 10, much_later)
+                .is_retransmission
+        );
     }
 
     #[test]
@@ -202,7 +256,7 @@ mod tests {
         assert_eq!(add(&mut sequence, 10, 10), (0, true));
         assert_eq!(add(&mut sequence, 40, 10), (10, false));
         let much_later = REORDER_WINDOW + 1;
-        let added = sequence.add(much_later, 0, 10);
+        let added = sequence.add(much_later, 0, 10, 0);
         assert_eq!((added.new_bytes, added.is_retransmission), (0, true));
 
         let mut sequence = Sequence::default();
@@ -219,6 +273,48 @@ mod tests {
         assert_eq!(add(&mut sequence, 4_081_086_535, 10), (10, false));
         sequence.start(7);
         assert_eq!(add(&mut sequence, 4_081_086_545, 10), (10, false));
+    }
+
+    #[test]
+    fn of_several_starts_that_counts_which_was_acknowledged_or_has_data() {
+        for is_acknowledged in [true, false] {
+            let mut sequence = Sequence::default();
+            for start in [10, 99_000_000, 3_000_000_000] {
+                sequence.start(start);
+            }
+            assert_eq!(sequence.next(), Some(3_000_000_000));
+            if is_acknowledged {
+                assert_eq!(sequence.acknowledged(99_000_000), 0);
+                assert_eq!(sequence.next(), Some(99_000_000));
+            }
+            assert_eq!(add(&mut sequence, 99_000_000, 7), (7, false));
+            sequence.start(10);
+            assert_eq!(sequence.acknowledged(10), 0);
+            assert_eq!(add(&mut sequence, 99_000_007, 3), (3, false));
+        }
+    }
+
+    #[test]
+    fn what_is_far_ahead_counts_when_something_else_shows_it() {
+        const FAR: u32 = 1 << 29;
+        let begun = || {
+            let mut sequence = Sequence::default();
+            assert_eq!(add(&mut sequence, 0, 10), (10, false));
+            assert_eq!(add(&mut sequence, FAR, 10), (0, false));
+            sequence
+        };
+        let mut goes_on = begun();
+        assert_eq!(add(&mut goes_on, 10, 10), (10, false));
+        assert_eq!(add(&mut goes_on, FAR + 10, 10), (0, false));
+        assert_eq!(
+            add(&mut goes_on, FAR + 20, 10),
+            (u64::from(FAR) + 10, false)
+        );
+        let mut follows = begun();
+        assert_eq!(add(&mut follows, FAR + 10, 5), (u64::from(FAR) + 5, false));
+        let mut acknowledged = begun();
+        assert_eq!(acknowledged.acknowledged(FAR + 10), u64::from(FAR));
+        assert_eq!(acknowledged.next(), Some(FAR + 10));
     }
 
     #[test]

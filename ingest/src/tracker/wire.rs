@@ -4,7 +4,7 @@
 use super::event::FlowEnd;
 use super::flow::{Flow, index};
 use super::round_trip::{self, HalfTrip};
-use super::sequence::Sequence;
+use super::sequence::{Added, Sequence};
 use crate::packet::{Nanos, TcpFlags};
 use crate::tcp::Side;
 
@@ -107,8 +107,9 @@ impl Wire {
         let is_syn = segment.flags.contains(TcpFlags::SYN);
         let is_reset = segment.flags.contains(TcpFlags::RST);
         let is_fin = segment.flags.contains(TcpFlags::FIN);
+        let mut is_told_again = false;
         if is_syn {
-            self.syn(segment, flow);
+            is_told_again = self.syn(segment, flow);
         } else if !is_reset {
             self.ends[side].has_sent_more = true;
         }
@@ -121,9 +122,15 @@ impl Wire {
             let data_seq = segment.seq.wrapping_add(u32::from(is_syn));
             let data_len = segment.payload_len;
             let end = &mut self.ends[side];
-            let added = end.sequence.add(segment.time, data_seq, data_len);
+            // A SYN's own number is no progress: another one may be the one that counts.
+            let added = if is_syn && data_len == 0 {
+                Added::default()
+            } else {
+                let rtt = flow.rtt_min_ns.unwrap_or_default();
+                end.sequence.add(segment.time, data_seq, data_len, rtt)
+            };
             flow.totals.bytes[side] += added.new_bytes;
-            flow.totals.retransmits += u64::from(added.is_retransmission);
+            flow.totals.retransmits += u64::from(added.is_retransmission && !is_told_again);
             if is_fin {
                 end.sequence.close();
             }
@@ -144,37 +151,39 @@ impl Wire {
                 end.fin = Fin::Outstanding;
             }
             // With payload it was counted above.
-            flow.totals.retransmits += u64::from(is_repeated && segment.payload_len == 0);
+            flow.totals.retransmits +=
+                u64::from(is_repeated && segment.payload_len == 0 && !is_told_again);
         }
         self.end(segment, is_reset)
     }
 
-    fn syn(&mut self, segment: &Segment<'_>, flow: &mut Flow) {
+    /// Takes a SYN; whether it was sent before.
+    fn syn(&mut self, segment: &Segment<'_>, flow: &mut Flow) -> bool {
         let side = index(segment.side);
         let after_syn = segment.seq.wrapping_add(1);
         let is_answer = segment.ack.is_some();
+        self.ends[side].sequence.start(after_syn);
         let is_repeated = std::mem::replace(&mut self.ends[side].has_sent_syn, true);
         if is_repeated {
             // Of two ends that open at once, each says its SYN again to answer the other's. Otherwise a SYN of the same
             // number is sent again; one end's first of another number begins another connection.
             let has_answered = std::mem::replace(&mut self.ends[side].has_answered_syn, is_answer);
-            if has_answered == is_answer {
-                flow.totals.retransmits += 1;
-            }
+            let is_again = has_answered == is_answer;
+            flow.totals.retransmits += u64::from(is_again);
             self.ends[1 - side].half.sent_again();
-            return;
+            return is_again;
         }
-        self.ends[side].sequence.start(after_syn);
         // A SYN that shows up behind its own answer says nothing about how long that took.
         let is_behind_answer = !is_answer && self.ends[1 - side].has_answered_syn;
         if is_behind_answer {
-            return;
+            return false;
         }
         self.ends[side].has_answered_syn = is_answer;
         self.ends[1 - side].half.sent(segment.time, after_syn);
         if !is_answer {
             self.connecting_since.get_or_insert(segment.time);
         }
+        false
     }
 
     /// Uses the acknowledgment in a segment; the opener's first after both SYNs ends the handshake.
@@ -186,6 +195,7 @@ impl Wire {
             .half
             .acknowledged(segment.time, ack);
         let other = &mut self.ends[1 - index(segment.side)];
+        flow.totals.bytes[1 - index(segment.side)] += other.sequence.acknowledged(ack);
         let is_beyond = |next: u32| ack.wrapping_sub(next).cast_signed() >= 0;
         if other.sequence.next().is_some_and(is_beyond) {
             other.settle_fin();

@@ -221,6 +221,77 @@ async fn texts_are_listed_once_and_in_order() {
 }
 
 #[tokio::test]
+async fn casts_have_names_of_their_own() {
+    let bench = Bench::new().await;
+    bench.append_http(3);
+    for (sql, names, first) in [
+        (
+            "SELECT time::date FROM http_events ORDER BY time",
+            vec!["time"],
+            "2026-11-20",
+        ),
+        (
+            "SELECT CAST(h.status AS varchar) FROM http_events h ORDER BY time",
+            vec!["status"],
+            "500",
+        ),
+        (
+            "SELECT status::int, status::varchar FROM http_events ORDER BY status",
+            vec!["status::INT", "status::VARCHAR"],
+            "200, 200",
+        ),
+        (
+            "SELECT status, status::varchar FROM http_events ORDER BY time LIMIT 1",
+            vec!["status", "status::VARCHAR"],
+            "500, 500",
+        ),
+        (
+            "SELECT time::date, count(*) AS n FROM http_events GROUP BY time::date ORDER BY n",
+            vec!["time", "n"],
+            "2026-11-20, 3",
+        ),
+        (
+            "SELECT d FROM (SELECT time::date AS d FROM http_events ORDER BY time)",
+            vec!["d"],
+            "2026-11-20",
+        ),
+    ] {
+        let (batches, _) = bench
+            .run(QueryRequest::new(sql))
+            .await
+            .unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+        let schema = batches[0].schema();
+        let of: Vec<&String> = schema.fields().iter().map(|field| field.name()).collect();
+        assert_eq!(of, names, "{sql}");
+        assert_eq!(crate::support::lines(&batches)[0], first, "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn times_are_read_as_they_are_written() {
+    let bench = Bench::new().await;
+    bench.append_http(100);
+    for (condition, expected) in [
+        ("time >= '2026-11-20 10:01'", "40"),
+        ("'2026-11-20T10:01Z' <= time", "40"),
+        ("time BETWEEN '0001-01-01' AND '9999-12-31'", "100"),
+        ("time < '2300-01-01' AND time > '2026-11-20'", "100"),
+        ("time IN ('2026-11-20 10:00', '2026-11-20 10:00:05')", "2"),
+        ("time > '2026-11-20 10:00:01.0000001'", "98"),
+        ("time::varchar > '2026-11-20 10:01'", "40"),
+    ] {
+        let sql = format!("SELECT count(*) FROM http_events WHERE {condition}");
+        assert_eq!(bench.rows(&sql).await, [expected], "{sql}");
+    }
+    let error = bench
+        .error("SELECT 1 FROM http_events WHERE time > 'yesterday'")
+        .await;
+    assert!(error.message.contains("yesterday"), "{error:?}");
+    let services = "SELECT approx_distinct(method) FROM http_events";
+    assert_eq!(bench.rows(services).await, ["1"]);
+}
+
+#[tokio::test]
 async fn a_step_is_one_of_the_part_that_has_rows() {
     let bench = Bench::new().await;
     bench.append_http(400);

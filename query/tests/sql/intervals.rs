@@ -137,7 +137,7 @@ async fn intervals_and_durations_are_multiplied_and_divided() {
     ] {
         let error = bench.error(sql).await;
         assert!(
-            error.message.contains("ivide by zero") || error.message.contains("out of range"),
+            error.message.contains("ivision by zero") || error.message.contains("out of range"),
             "{sql}: {error:?}"
         );
     }

@@ -103,3 +103,84 @@ async fn not_in_what_is_computed_is_left_to_the_planner() {
         .await;
     assert!(error.to_string().contains("single column"), "{error}");
 }
+
+/// With many rows of a key on both sides, pairs of them would be thousands of millions.
+#[tokio::test]
+async fn a_key_that_is_in_most_rows_is_looked_up_once() {
+    let bench = Bench::new().await;
+    bench.append_http(60_000);
+    bench.store.flush().await.unwrap();
+    for (condition, expected) in [
+        ("tls IN (SELECT tls FROM http_events)", "60000"),
+        ("tls NOT IN (SELECT tls FROM http_events)", "0"),
+        (
+            "NOT EXISTS (SELECT 1 FROM http_events b WHERE b.tls = a.tls)",
+            "0",
+        ),
+        (
+            "EXISTS (SELECT 1 FROM http_events b WHERE b.tls = a.tls AND b.method = a.method)",
+            "60000",
+        ),
+        (
+            "path = '/items/7' AND tls IN (SELECT tls FROM http_events)",
+            "1",
+        ),
+        (
+            "tls IN (SELECT tls FROM http_events WHERE path = '/items/7')",
+            "60000",
+        ),
+        (
+            "status = 500 OR tls IN (SELECT tls FROM http_events)",
+            "60000",
+        ),
+        (
+            "status IN (SELECT status FROM http_events WHERE status = 500)",
+            "6000",
+        ),
+        (
+            "status + 1 IN (SELECT status + 1 FROM http_events WHERE status <> 500)",
+            "54000",
+        ),
+        (
+            "path NOT IN (SELECT path FROM http_events WHERE status = 500)",
+            "54000",
+        ),
+    ] {
+        let sql = format!("SELECT count(*) FROM http_events a WHERE {condition}");
+        assert_eq!(bench.rows(&sql).await, [expected], "{sql}");
+    }
+    for (sql, expected) in [
+        (
+            "SELECT count(*) FROM (SELECT method FROM http_events EXCEPT ALL SELECT method FROM http_events)",
+            "0",
+        ),
+        (
+            "SELECT count(*) FROM (SELECT path FROM http_events INTERSECT SELECT path FROM http_events WHERE status = 500)",
+            "6000",
+        ),
+        (
+            "SELECT count(*) FROM http_events a LEFT SEMI JOIN http_events b ON a.tls = b.tls AND a.status = b.status",
+            "60000",
+        ),
+    ] {
+        assert_eq!(bench.rows(sql).await, [expected], "{sql}");
+    }
+}
+
+/// The side that is only asked is held in memory where the other is a whole table.
+#[tokio::test]
+async fn the_side_that_is_only_asked_is_held_where_the_other_is_a_whole_table() {
+    let bench = Bench::new().await;
+    bench.append_http(1_000);
+    bench.store.flush().await.unwrap();
+    let latest = "SELECT a.path FROM http_events a JOIN \
+        (SELECT status, max(time) AS last FROM http_events GROUP BY status) b ON a.status = b.status AND a.time = b.last";
+    assert_eq!(
+        bench
+            .rows(&format!("SELECT count(*) FROM ({latest})"))
+            .await,
+        ["2"]
+    );
+    let plan = bench.plan(latest).await;
+    assert!(!plan.contains("LeftSemi"), "{plan}");
+}

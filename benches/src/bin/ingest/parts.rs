@@ -86,7 +86,7 @@ fn reassemble(messages: &[[Vec<u8>; 2]]) -> (Took, usize) {
                 (server, client)
             };
             let ack = numbers[1 - index];
-            other.acknowledged(ack, |event, _| {
+            other.acknowledged(ack, number as i64, |event, _| {
                 black_box(event);
             });
             let segment = Segment {

@@ -147,3 +147,31 @@ proptest! {
         prop_assert!(passed - accounted <= 2 + 65_535);
     }
 }
+
+#[test]
+fn behind_a_gap_a_length_may_come_apart_from_its_message() {
+    let mut framer = Framer::new();
+    assert_eq!(push(&mut framer, 1, gap(9)), []);
+    assert_eq!(push(&mut framer, 2, Chunk::Data(b"zz")), []);
+    assert_eq!(
+        push(&mut framer, 3, Chunk::Data(b"middle of something")),
+        []
+    );
+    assert_eq!(framer.take_lost_bytes(), 9 + 2 + 19);
+    let message = framed(QUERY);
+    let (length, rest) = message.split_at(2);
+    assert_eq!(push(&mut framer, 4, Chunk::Data(length)), []);
+    let seen = push(&mut framer, 5, Chunk::Data(rest));
+    assert_eq!(seen, [(QUERY.to_vec(), QUERY.len() as u32, 4, 5)]);
+    assert_eq!(framer.take_lost_bytes(), 0);
+}
+
+#[test]
+fn a_stream_that_is_joined_begins_with_the_first_whole_message() {
+    let mut framer = Framer::joined();
+    // A message without its length: its id is none.
+    assert_eq!(push(&mut framer, 1, Chunk::Data(QUERY)), []);
+    let seen = push(&mut framer, 2, Chunk::Data(&framed(QUERY)));
+    assert_eq!(seen, [(QUERY.to_vec(), QUERY.len() as u32, 2, 2)]);
+    assert_eq!(framer.take_lost_bytes(), QUERY.len() as u64);
+}

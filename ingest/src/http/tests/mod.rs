@@ -1,6 +1,7 @@
 //! What HTTP on a connection becomes, through the public surface.
 
 mod cuts;
+mod early;
 mod framing;
 mod gaps;
 mod heads;

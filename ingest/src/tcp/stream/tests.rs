@@ -64,8 +64,14 @@ impl Run {
         self.segment(seq, TcpFlags::ACK, payload, payload.len())
     }
 
+    /// An acknowledgment that comes when nothing is late any more.
     fn ack(&mut self, ack: u32) -> &mut Self {
-        self.stream.acknowledged(ack, record(&mut self.out));
+        self.ack_after(REORDER_TIMEOUT, ack)
+    }
+
+    fn ack_after(&mut self, wait: Nanos, ack: u32) -> &mut Self {
+        let time = self.time + wait;
+        self.stream.acknowledged(ack, time, record(&mut self.out));
         self
     }
 
@@ -300,6 +306,33 @@ fn the_second_acknowledgment_of_a_hole_gives_it_up() {
     run.ack(104);
     assert_eq!(run.text(), "a__d");
     assert_eq!(run.stream.counts().missing_bytes, 2);
+}
+
+#[test]
+fn what_may_still_be_late_is_waited_for() {
+    let mut run = Run::new();
+    run.data(100, b"a").data(103, b"d");
+    let just_before = REORDER_TIMEOUT - 1;
+    run.ack_after(just_before, 104).ack_after(just_before, 104);
+    run.ack_after(just_before, 104).data(101, b"bc");
+    assert_eq!(run.text(), "abcd");
+    assert_eq!(run.stream.counts().missing_bytes, 0);
+}
+
+#[test]
+fn of_several_starts_that_counts_which_was_acknowledged_or_has_data() {
+    for is_acknowledged in [true, false] {
+        let mut run = Run::new();
+        for seq in [99, 5_000, 90_000_000] {
+            run.segment(seq, TcpFlags::SYN, b"", 0);
+        }
+        if is_acknowledged {
+            run.ack(100);
+        }
+        run.data(100, b"ab").data(102, b"c");
+        assert_eq!(run.text(), "abc");
+        assert_eq!(run.stream.counts().before_start_bytes, 0);
+    }
 }
 
 #[test]

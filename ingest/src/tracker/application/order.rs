@@ -159,7 +159,7 @@ impl Application {
                 // It acknowledges the other side's SYN, whether that was seen or not.
                 streams[index(other)].start_at(ack);
             }
-            streams[index(other)].acknowledged(ack, |event, stamp| {
+            streams[index(other)].acknowledged(ack, segment.time, |event, stamp| {
                 self.event(other, event, stamp, context);
             });
         }

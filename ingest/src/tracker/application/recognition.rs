@@ -291,7 +291,16 @@ impl Application {
                 }
                 ("http", Protocol::Http(Box::new(connection)))
             }
-            Told::Dns => ("dns", Protocol::Dns(Box::default())),
+            Told::Dns => {
+                let framer = || {
+                    if self.is_joined {
+                        dns::Framer::joined()
+                    } else {
+                        dns::Framer::new()
+                    }
+                };
+                ("dns", Protocol::Dns(Box::new([framer(), framer()])))
+            }
             Told::Tls => ("tls", Protocol::Tls),
             Told::NeedMore | Told::Nothing => return,
         };
