@@ -50,6 +50,9 @@ impl Diagnosis<'_> {
             }
             DataFusionError::SchemaError(error, _) => self.schema(error),
             DataFusionError::Plan(text) => self.plan(text),
+            DataFusionError::NotImplemented(text) if text.contains(NO_EXPRESSION) => {
+                out_of_place(text)
+            }
             DataFusionError::NotImplemented(text) if text.contains("support") => {
                 self.described(QueryErrorKind::Invalid, text)
             }
@@ -76,6 +79,9 @@ impl Diagnosis<'_> {
             }
             DataFusionError::External(error) => {
                 self.described(QueryErrorKind::Execution, &error.to_string())
+            }
+            DataFusionError::Internal(text) if text.contains(" not implemented") => {
+                self.described(QueryErrorKind::Invalid, text)
             }
             other => self.described(QueryErrorKind::Internal, &other.strip_backtrace()),
         };
@@ -337,6 +343,34 @@ fn arrow_text(error: &ArrowError) -> String {
 
 fn unreadable(reason: &str) -> String {
     format!("a file of the store cannot be read: {reason}")
+}
+
+/// What the planner says of an expression that it can have elsewhere only; its whole tree follows.
+const NO_EXPRESSION: &str = "hysical plan does not support logical expression";
+
+/// An expression stands where the planner has none of its kind.
+fn out_of_place(text: &str) -> QueryError {
+    let tree = text
+        .split_once(NO_EXPRESSION)
+        .map_or(text, |(_, tree)| tree);
+    let kind = tree.trim_start().split(['(', ' ', '<']).next();
+    let (what, hint) = match kind.unwrap_or_default() {
+        "WindowFunction" => (
+            "a window function in this place",
+            "compute it in a subquery and use its column",
+        ),
+        "Exists" => (
+            "EXISTS outside of a condition",
+            "`(SELECT count(*) FROM ...) > 0` says the same where the subquery does not look outside",
+        ),
+        "OuterReferenceColumn" | "ScalarSubquery" | "InSubquery" => (
+            "a subquery of this form that looks at the row outside",
+            "join the tables, and take the first rows of each with row_number()",
+        ),
+        _ => ("an expression in this place", "say it in another way"),
+    };
+    let message = format!("not supported: {what}");
+    QueryError::new(QueryErrorKind::Invalid, message).with_hint(hint.to_owned())
 }
 
 /// The text between two markers.

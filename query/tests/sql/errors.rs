@@ -60,6 +60,8 @@ const CASES: &[Case] = &[
     ("SELECT path FROM other.http_events", NotFound, (1, 18), "no table", "did you mean `http_events`?"),
     ("SELECT path FROM http_events WHERE status = 'abc'", Execution, (1, 45), "'abc'", ""),
     ("SELECT path FROM http_events WHERE time > 7", Invalid, (0, 0), "timestamp > integer", ""),
+    ("SELECT row_number() OVER (ORDER BY time) % 2, count(*) FROM http_events GROUP BY 1", Invalid, (0, 0), "window function", "in a subquery"),
+    ("SELECT EXISTS (SELECT 1 FROM flows) FROM http_events", Invalid, (0, 0), "EXISTS outside", "count(*)"),
     ("SELECT 1 / 0", Execution, (0, 0), "divi", ""),
     ("SELECT CAST('x' AS INT)", Execution, (1, 13), "'x'", ""),
     ("SELECT $__from", Invalid, (1, 8), "`from`", ""),

@@ -76,6 +76,8 @@ async fn work_without_end_ends_at_the_deadline() {
         "SELECT count(DISTINCT value % 10) FROM generate_series(1, 100000000000000)",
         "SELECT max(md) FROM (SELECT regexp_replace(path, '(a*)*b', 'x') || value AS md FROM http_events, generate_series(1, 1000000000))",
         "SELECT count(*) FROM http_events a, http_events b, http_events c WHERE levenshtein(a.path, b.path || c.path) > 1000",
+        "SELECT count(*) FROM generate_series(1, 300000) a WHERE EXISTS \
+            (SELECT 1 FROM generate_series(1, 300000) b WHERE a.value % 1 = b.value % 1 AND b.value < a.value - 1000000)",
     ]);
     assert_refused(&bench().await, &statements, &[Deadline, TooLarge]).await;
 }
