@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, Result};
-use datafusion::logical_expr::{Expr, LogicalPlan, Projection, SubqueryAlias, Window};
+use datafusion::logical_expr::utils::grouping_set_to_exprlist;
+use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, Projection, SubqueryAlias, Window};
 
 use super::Keys;
 
@@ -40,6 +41,36 @@ impl Keys {
         let keyed = Window::try_new(window.window_expr.clone(), keyed)?;
         self.with_texts(LogicalPlan::Window(keyed), &window.schema, &places)
             .map(Some)
+    }
+
+    /// Several groupings by texts (`ROLLUP`, `CUBE`, `GROUPING SETS`): their input has the texts' keys, and texts again come
+    /// out.
+    ///
+    /// `None` where no text is only grouped by.
+    pub(super) fn groupings_beneath(&self, aggregate: &Aggregate) -> Result<Option<LogicalPlan>> {
+        let input = aggregate.input.schema();
+        let mut looked_at = BTreeSet::new();
+        for expr in &aggregate.aggr_expr {
+            add_places(expr, input, &mut looked_at)?;
+        }
+        // What is grouped by comes out in this order, before all else.
+        let groups = grouping_set_to_exprlist(&aggregate.group_expr)?;
+        let mut texts = Vec::new();
+        for (group, expr) in groups.into_iter().enumerate() {
+            match place_of(expr, input) {
+                Some(place) if Self::is_text(expr, input)? => texts.push((group, place)),
+                _ => add_places(expr, input, &mut looked_at)?,
+            }
+        }
+        texts.retain(|(_, place)| !looked_at.contains(place));
+        if texts.is_empty() {
+            return Ok(None);
+        }
+        let (groups, places) = texts.into_iter().unzip();
+        let keyed = self.keyed(&aggregate.input, &places)?;
+        let (by, calls) = (aggregate.group_expr.clone(), aggregate.aggr_expr.clone());
+        let keyed = LogicalPlan::Aggregate(Aggregate::try_new(keyed, by, calls)?);
+        self.with_texts(keyed, &aggregate.schema, &groups).map(Some)
     }
 
     /// The plan, in which the columns at these places are keys, with texts there, under the names of a schema.

@@ -119,7 +119,10 @@ impl Keys {
             .iter()
             .any(|expr| matches!(expr, Expr::GroupingSet(_)))
         {
-            return Ok(Transformed::no(LogicalPlan::Aggregate(aggregate)));
+            return Ok(match self.groupings_beneath(&aggregate)? {
+                Some(keyed) => Transformed::yes(keyed),
+                None => Transformed::no(LogicalPlan::Aggregate(aggregate)),
+            });
         }
         let mut calls = Vec::with_capacity(aggregate.aggr_expr.len());
         let (mut is_changed, mut looked_at) = (false, BTreeSet::new());

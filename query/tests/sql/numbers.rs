@@ -376,3 +376,42 @@ async fn different_rows_of_values_are_counted() {
         );
     }
 }
+
+/// Groupings by keys say the same as groupings by the plain texts, which have none.
+#[tokio::test]
+async fn several_groupings_by_texts_are_those_of_plain_texts() {
+    let bench = bench().await;
+    for (groups, more) in [
+        ("ROLLUP (method, host)", ""),
+        ("CUBE (host, status, method)", ""),
+        (
+            "GROUPING SETS ((host), (status, method), ())",
+            ", grouping(host) AS g, grouping(status, method) AS gs",
+        ),
+        ("ROLLUP (host, upper(method))", ""),
+        ("ROLLUP (host, method)", ", max(host) AS m"),
+        ("ROLLUP (host, method)", ", count(DISTINCT route) AS routes"),
+    ] {
+        let columns = if groups.contains("upper") {
+            "host, upper(method) AS method"
+        } else {
+            "host, method"
+        };
+        let status = if groups.contains("status") {
+            ", status"
+        } else {
+            ""
+        };
+        let of = |table: &str| {
+            format!(
+                "SELECT {columns}{status}, count(*) AS n, sum(latency_ns) AS s{more} FROM {table} \
+                 GROUP BY {groups} ORDER BY host, method{status}, n, s"
+            )
+        };
+        let plain = "(SELECT host::varchar AS host, method::varchar AS method, route::varchar AS route, status, latency_ns \
+            FROM http_events)";
+        let expected = bench.rows(&of(plain)).await;
+        assert!(expected.len() > 2, "{groups}");
+        assert_eq!(bench.rows(&of("http_events")).await, expected, "{groups}");
+    }
+}
