@@ -35,7 +35,8 @@ fuzz_target!(|data: &[u8]| {
     while let Some(([kind, high, low, length, cut], bytes)) = rest.split_first_chunk::<5>() {
         let (payload, left) = bytes.split_at(usize::from(*length).min(bytes.len()));
         rest = left;
-        time += 1;
+        // Up to a quarter of a second: what is late may still come, or not.
+        time += 1 + i64::from(*cut) * 1_000_000;
         let distance = u32::from(u16::from_be_bytes([*high, *low]));
         let seq = if kind & 0x80 == 0 {
             distance.wrapping_sub(512)
@@ -44,7 +45,7 @@ fuzz_target!(|data: &[u8]| {
         };
         match kind >> 4 & 0x07 {
             0 => stream.start_at(seq),
-            1 => stream.acknowledged(seq, &mut give),
+            1 => stream.acknowledged(seq, time, &mut give),
             2 => stream.give_up_until(seq, &mut give),
             3 => stream.join_at(seq, i32::from(*cut) * 64),
             _ => {

@@ -1,7 +1,8 @@
 -- Processes: what each did on the network
 --
 -- Requests it served and sent, names it looked up, connections it took part in. Each column counts from the side of
--- the process, so what two processes here did together counts for both.
+-- the process, so what two processes here did together counts for both. Of imported captures, which know no process,
+-- the connections and their bytes are in the row `unknown`.
 --
 -- @param rows integer = 50
 --     Most processes shown.
