@@ -38,6 +38,13 @@ fn name(items: &mut [SelectItem], is_ordered: bool) {
     if bare.iter().all(Option::is_none) {
         return;
     }
+    // Among all columns of a table there may be the one that is cast.
+    let are_all_named = !items.iter().any(|item| {
+        matches!(
+            item,
+            SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)
+        )
+    });
     let mut names: HashMap<String, usize> = HashMap::new();
     for (item, bare) in items.iter().zip(&bare) {
         let name = match (item, bare) {
@@ -52,7 +59,7 @@ fn name(items: &mut [SelectItem], is_ordered: bool) {
         let (SelectItem::UnnamedExpr(expr), Some(bare)) = (&*item, bare) else {
             continue;
         };
-        let is_alone = names.get(bare) == Some(&1);
+        let is_alone = are_all_named && names.get(bare) == Some(&1);
         let alias = match column(expr) {
             Some(column) if is_alone && is_ordered => column,
             _ if is_alone => continue,

@@ -271,6 +271,8 @@ async fn casts_have_names_of_their_own() {
 async fn times_are_read_as_they_are_written() {
     let bench = Bench::new().await;
     bench.append_http(100);
+    let all = "SELECT count(*) FROM (SELECT *, time::date FROM http_events ORDER BY time)";
+    assert_eq!(bench.rows(all).await, ["100"]);
     for (condition, expected) in [
         ("time >= '2026-11-20 10:01'", "40"),
         ("'2026-11-20T10:01Z' <= time", "40"),
