@@ -373,7 +373,7 @@ mod tests {
         let second = 1_000_000;
         for (held, milliseconds) in [
             (Some((3_000 * second, 9_000 * second)), 10_000),
-            (Some((-second, 200 * second)), 2_000),
+            (Some((-second, 301 * second)), 5_000),
             (Some((100 * second, 100 * second)), 1_000),
             // Nothing of it is in the range.
             (Some((3_601 * second, 9_000 * second)), 60_000),
