@@ -14,8 +14,8 @@ use arrow::error::ArrowError;
 use datafusion::common::{DFSchema, Result, ScalarValue, internal_err};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ExprSchemable as _, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
-    Signature, Volatility, cast,
+    BinaryExpr, ColumnarValue, Expr, ExprSchemable as _, Operator, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature, Volatility, cast,
 };
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
@@ -65,6 +65,12 @@ impl ExprPlanner for Spans {
 }
 
 fn is_span(expr: &Expr, schema: &DFSchema) -> bool {
+    // What has stayed a product is one of numbers: of a long chain, the types are not looked for again at each step.
+    if let Expr::BinaryExpr(BinaryExpr { op, .. }) = expr
+        && matches!(op, Operator::Multiply | Operator::Divide)
+    {
+        return false;
+    }
     let kind = expr.get_type(schema);
     kind.is_ok_and(|kind| matches!(kind, DataType::Interval(_) | DataType::Duration(_)))
 }

@@ -23,15 +23,11 @@ pub(crate) fn with_single_keys(plan: LogicalPlan) -> Result<LogicalPlan> {
 }
 
 fn single(mut join: Join) -> Result<Transformed<LogicalPlan>> {
-    let asked = match join.join_type {
-        JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark => &mut join.right,
-        JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark => &mut join.left,
+    let (asked, is_right) = match join.join_type {
+        JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark => (&mut join.right, true),
+        JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark => (&mut join.left, false),
         _ => return Ok(Transformed::no(LogicalPlan::Join(join))),
     };
-    let is_right = matches!(
-        join.join_type,
-        JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark
-    );
     // A further condition may hold for one row of a key and not for another.
     if join.on.is_empty() || join.filter.is_some() {
         return Ok(Transformed::no(LogicalPlan::Join(join)));

@@ -6,6 +6,7 @@ mod stream;
 use crate::packet::Nanos;
 
 pub(crate) use starts::Starts;
+pub(crate) use stream::REORDER_TIMEOUT;
 pub use stream::{Counts, Event, Limits, Segment, Stream};
 
 /// A run of the bytes that one side sent, in sequence order without overlap.

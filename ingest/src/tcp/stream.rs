@@ -45,9 +45,9 @@ const WINDOW: i64 = 1 << 30;
 /// before the data that it acknowledges, so that one sign is not enough.
 const SIGNS_TO_GIVE_UP: u8 = 2;
 
-/// How long the bytes of a hole may still come: a capture may show packets out of order by as much. A sign before that
+/// A capture may show packets out of order by as much: so long the bytes of a hole may still come, and a sign before that
 /// is none.
-const REORDER_TIMEOUT: Nanos = 50_000_000;
+pub(crate) const REORDER_TIMEOUT: Nanos = 50_000_000;
 
 /// A TCP segment of the stream's direction.
 #[derive(Debug, Clone, Copy)]

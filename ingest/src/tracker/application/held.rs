@@ -1,12 +1,10 @@
 //! Segments that are held back, since one that belongs before them may still come.
 
 use crate::packet::{Nanos, TcpFlags};
-use crate::tcp::Side;
+use crate::tcp::{REORDER_TIMEOUT, Side};
 use crate::tracker::wire::Segment;
 
-/// A capture may show segments in another order than they passed, but not by much: they are held back for this long, and
-/// so many bytes at most.
-const REORDER_TIMEOUT: Nanos = 50_000_000;
+/// Bytes that are held back at most.
 const MAX_BYTES: usize = 128 * 1024;
 
 /// Some segments, in the order they came.

@@ -292,12 +292,10 @@ impl Application {
                 ("http", Protocol::Http(Box::new(connection)))
             }
             Told::Dns => {
-                let framer = || {
-                    if self.is_joined {
-                        dns::Framer::joined()
-                    } else {
-                        dns::Framer::new()
-                    }
+                let framer = if self.is_joined {
+                    dns::Framer::joined
+                } else {
+                    dns::Framer::new
                 };
                 ("dns", Protocol::Dns(Box::new([framer(), framer()])))
             }
