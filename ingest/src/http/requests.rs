@@ -23,9 +23,7 @@ impl Connection {
         time: Nanos,
         out: &mut Vec<Exchange>,
     ) {
-        if !self.half(side).is_answered_early {
-            self.note_asking(side, started, out);
-        }
+        self.note_asking(side, started, out);
         let (framing, is_faulty) = head.framing();
         let other_reading = if is_faulty {
             head.other_reading()
@@ -44,11 +42,7 @@ impl Connection {
         let mut body = Body::new(framing, Detection::Request, capture, time);
         pending.is_request_done = body.is_none();
         let kind = pending.kind;
-        if std::mem::take(&mut self.half(side).is_answered_early) {
-            self.complete_early(pending, out);
-        } else {
-            self.push(pending, out);
-        }
+        self.take_request(side, pending, out);
         if let Some(body) = &mut body {
             body.other_reading = other_reading;
         }
@@ -82,15 +76,17 @@ impl Connection {
         started: Stamp,
         out: &mut Vec<Exchange>,
     ) {
-        let is_answered_early = std::mem::take(&mut self.half(side).is_answered_early);
-        if !is_answered_early {
-            self.note_asking(side, started, out);
-        }
+        self.note_asking(side, started, out);
         let mut pending = self.pending_request(head, started);
         if pending.exchange.outcome == Outcome::Ok {
             pending.exchange.outcome = Outcome::Truncated;
         }
-        if is_answered_early {
+        self.take_request(side, pending, out);
+    }
+
+    /// A request whose head is whole, or will not be: it waits for its response, unless that came before.
+    fn take_request(&mut self, side: Side, pending: Pending, out: &mut Vec<Exchange>) {
+        if std::mem::take(&mut self.half(side).is_answered_early) {
             self.complete_early(pending, out);
         } else {
             self.push(pending, out);
@@ -99,6 +95,9 @@ impl Connection {
 
     /// Notes what it tells of the client and of the response before that it asks now.
     fn note_asking(&mut self, side: Side, started: Stamp, out: &mut Vec<Exchange>) {
+        if self.half(side).is_answered_early {
+            return;
+        }
         self.next_request_ends_response(side, started, out);
         if self.half(side).ended_in_packet && !self.queue.is_empty() {
             self.queue.habit.is_pipelined = true;
