@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     Expr, Ident, Query, SelectItem, SetExpr, Statement, VisitMut as _, VisitorMut,
-    visit_expressions_mut,
+    visit_expressions, visit_expressions_mut,
 };
 
 /// Names the casts that would otherwise stand in the way of others.
@@ -77,16 +77,21 @@ fn bare(item: &SelectItem) -> Option<String> {
     let SelectItem::UnnamedExpr(expr) = item else {
         return None;
     };
+    let is_cast = |expr: &Expr| match expr {
+        Expr::Cast { .. } => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    };
+    if visit_expressions(expr, is_cast).is_continue() {
+        return None;
+    }
     let mut bare = expr.clone();
-    let mut has_cast = false;
     let ControlFlow::Continue(()) = visit_expressions_mut(&mut bare, |expr| {
         while let Expr::Cast { expr: inner, .. } = expr {
-            has_cast = true;
             *expr = (**inner).clone();
         }
         ControlFlow::<Infallible>::Continue(())
     });
-    has_cast.then(|| bare.to_string())
+    Some(bare.to_string())
 }
 
 /// The column that is cast, without its table.
